@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# make            build criu-lazy/criu-lazy
+# make test       everything that scripts/test runs; make unit: pure logic only, no root
+# Objects go to build/; sources are found by folder, so a new file needs no line here.
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DESTDIR ?=
+CC = gcc
+# make V=1 shows whole command lines.
+Q := $(if $(V),,@)
+PROTOC_C ?= protoc-c
+ARCH := $(shell uname -m | sed 's/arm64/aarch64/')
+
+PKGS := libprotobuf-c libnl-3.0 libnl-route-3.0 libcap libbsd
+# Asked once; a missing package shows up as a missing header with its name.
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers \
+	-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+CFLAGS ?= -O2 -g
+BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) -fno-strict-aliasing
+INCLUDES := -Icriu-lazy -Icompel/include -Icriu-lazy/arch/$(ARCH)
+LIBS := $(PKG_LIBS) -lpthread
+
+BIN := criu-lazy/criu-lazy
+PROTOS := $(wildcard images/*.proto)
+
+include scripts/build/sources.mk
+include scripts/build/blobs.mk
+include scripts/build/variants.mk
+
+all: $(BIN)
+.DEFAULT_GOAL := all
+
+$(BIN): build/release/libcore.a build/release/criu-lazy/main.o
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ build/release/criu-lazy/main.o $< $(LIBS)
+
+unit: $(UNIT_BINS)
+	@scripts/build/run-unit $(UNIT_BINS)
+
+test: all
+	scripts/test
+
+demo: all
+	scripts/demo
+
+bench: all
+	test/bench/run $(if $(PEER),--peer $(PEER))
+
+lint:
+	scripts/lint
+
+install: all
+	install -D -m 0755 $(BIN) $(DESTDIR)$(SBINDIR)/criu-lazy
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/criu-lazy
+
+clean:
+	rm -rf build $(BIN)
+
+.PHONY: all unit test demo bench lint install uninstall clean
