@@ -49,7 +49,7 @@ demo: all
 	scripts/demo
 
 bench: all
-	test/bench/run $(if $(PEER),--peer $(PEER))
+	test/bench/run --write $(if $(PEER),--peer $(PEER))
 
 lint:
 	scripts/lint
