@@ -16,33 +16,93 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Rows of image/kinds.c, which has name, magic and messages of each. */
 enum image_kind {
 	IMG_INVENTORY,
 	IMG_FDINFO,
 	IMG_PAGEMAP,
 	IMG_SHMEM_PAGEMAP,
+	IMG_REG_FILES,
+	IMG_EXT_FILES,
+	IMG_NS_FILES,
+	IMG_EVENTFD_FILE,
+	IMG_EVENTPOLL_FILE,
+	IMG_EVENTPOLL_TFD,
+	IMG_SIGNALFD,
+	IMG_INOTIFY_FILE,
+	IMG_INOTIFY_WD,
+	IMG_FANOTIFY_FILE,
+	IMG_FANOTIFY_MARK,
 	IMG_CORE,
 	IMG_IDS,
 	IMG_MM,
+	IMG_VMAS,
+	IMG_PIPES,
 	IMG_PIPES_DATA,
+	IMG_FIFO,
 	IMG_FIFO_DATA,
 	IMG_PSTREE,
+	IMG_SIGACT,
+	IMG_UNIXSK,
+	IMG_INETSK,
+	IMG_PACKETSK,
+	IMG_NETLINK_SK,
 	IMG_SK_QUEUES,
+	IMG_ITIMERS,
+	IMG_POSIX_TIMERS,
+	IMG_CREDS,
+	IMG_UTSNS,
+	IMG_IPC_VAR,
+	IMG_IPCNS_SHM,
+	IMG_IPCNS_MSG,
+	IMG_IPCNS_SEM,
 	IMG_FS,
 	IMG_REMAP_FPATH,
 	IMG_GHOST_FILE,
 	IMG_MEMFD_INODE,
 	IMG_TCP_STREAM,
+	IMG_MNTS,
+	IMG_NETDEV,
+	IMG_NETNS,
+	IMG_IFADDR,
+	IMG_ROUTE,
+	IMG_ROUTE6,
+	IMG_RULE,
+	IMG_IPTABLES,
+	IMG_IP6TABLES,
+	IMG_NFTABLES,
+	IMG_TMPFS_IMG,
+	IMG_TMPFS_DEV,
+	IMG_AUTOFS,
+	IMG_BINFMT_MISC_OLD,
+	IMG_BINFMT_MISC,
+	IMG_TTY_FILES,
 	IMG_TTY_INFO,
 	IMG_TTY_DATA,
 	IMG_FILE_LOCKS,
+	IMG_RLIMIT,
 	IMG_PAGES,
+	IMG_PAGES_OLD,
+	IMG_SHM_PAGES_OLD,
+	IMG_SIGNAL,
+	IMG_PSIGNAL,
+	IMG_TUNFILE,
 	IMG_CGROUP,
+	IMG_TIMERFD,
 	IMG_CPUINFO,
 	IMG_SECCOMP,
+	IMG_USERNS,
+	IMG_NETNF_CT,
+	IMG_NETNF_EXP,
 	IMG_FILES,
+	IMG_TIMENS,
+	IMG_PIDNS,
+	IMG_BPFMAP_FILE,
+	IMG_BPFMAP_DATA,
+	IMG_APPARMOR,
+	IMG_PIDFD,
 	IMG_STATS,
-	/* every other row of facts/image-files.tsv follows; the image owner adds them */
+	IMG_IRMAP_CACHE,
 	IMG_KINDS_COUNT,
 };
 
@@ -53,8 +113,12 @@ struct image_dir;
 int image_dir_open(const char *path, int dirfd, struct image_dir **out);
 void image_dir_close(struct image_dir *dir);
 int image_dir_fd(const struct image_dir *dir);
-/* The parent set, opened on first use and owned by dir; *out NULL if there is none. */
+/* The parent set, opened on first use and owned by dir; *out NULL if there is none. A chain that
+ * bites its tail or is absurdly deep is -ELOOP. Not thread safe. */
 int image_dir_parent(struct image_dir *dir, struct image_dir **out);
+
+/* The id of IMG_STATS: stats-dump or stats-restore. */
+enum image_stats_id { IMAGE_STATS_DUMP, IMAGE_STATS_RESTORE };
 
 struct image;
 
@@ -75,12 +139,14 @@ int image_close(struct image **img);
 void image_abandon(struct image *const *img);
 #define scoped_image __attribute__((cleanup(image_abandon)))
 
-/* Appends one message of the kind's type (or of its n-th type for kinds with several). */
+/* Appends one message; its type must be one of the kind's (-EINVAL). */
 int image_write(struct image *img, const ProtobufCMessage *msg);
 int image_write_raw(struct image *img, const void *data, size_t len);
 
 /* Reads the next message as `type`. 1: *out is owned (image_msg_free), 0: end, <0 error. */
 int image_read(struct image *img, const ProtobufCMessageDescriptor *type, ProtobufCMessage **out);
+/* The same without decoding: 1 with *data (borrowed until the next call on img) and *len. */
+int image_read_packed(struct image *img, const uint8_t **data, size_t *len);
 /* Reads exactly len bytes of payload; -EBADMSG when the file ends before. */
 int image_read_raw(struct image *img, void *data, size_t len);
 /* Skips payload, checked against the file's size. */
@@ -94,8 +160,19 @@ int image_read_one(struct image_dir *dir, enum image_kind kind, uint64_t id,
 int image_write_one(struct image_dir *dir, enum image_kind kind, uint64_t id,
 		    const ProtobufCMessage *msg);
 
-/* The file behind img (borrowed): for raw kinds such as pages-N.img. Writers flush first. */
+/*
+ * The file behind img (borrowed). Writers flush first, and append after whatever the caller
+ * writes at the file position. Readers read by offset and leave the position to the caller: here it
+ * is put at the next unread byte; what is consumed through the fd is then told to image_skip_raw().
+ * Negative errno on failure (logged).
+ */
 int image_fd(struct image *img);
+/* "core-12.img", for messages; valid as long as img. */
 const char *image_name(const struct image *img);
+/* Where the next byte is read or written, and (readers) the size of the file. */
+uint64_t image_offset(const struct image *img);
+uint64_t image_size(const struct image *img);
+/* Logs "image NAME: offset N: REASON" for content that decodes but makes no sense; -EBADMSG. */
+int image_bad(const struct image *img, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
