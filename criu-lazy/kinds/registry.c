@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ordered table of kinds. A new kind is one declaration in kinds/families.h and one row here.
+ * detect is asked from the top: kinds told by name or by the kind of inode first, plain files last.
+ */
+#include "kinds/families.h"
+#include "kinds/kind.h"
+
+static const struct kind_ops *const kinds[] = {
+	NULL,
+};
+
+const struct kind_ops *kind_by_type(FdTypes type)
+{
+	for (size_t i = 0; kinds[i]; i++) {
+		if (kinds[i]->type == type)
+			return kinds[i];
+	}
+	return NULL;
+}
+
+const struct kind_ops *kind_detect(const struct fd_probe *probe)
+{
+	for (size_t i = 0; kinds[i]; i++) {
+		if (kinds[i]->detect && kinds[i]->detect(probe))
+			return kinds[i];
+	}
+	return NULL;
+}
+
+const struct kind_ops *kind_at(size_t index)
+{
+	return index < sizeof(kinds) / sizeof(kinds[0]) ? kinds[index] : NULL;
+}
