@@ -18,49 +18,59 @@ struct string_list {
 
 enum final_state { FINAL_KILL, FINAL_STOPPED, FINAL_RUNNING };
 
+/* What happens to tasks that still owe pages when the lazy-pages daemon dies. */
+enum daemon_loss { DAEMON_LOSS_KILL };
+
 struct options {
-	pid_t tree_pid;            /* -t */
-	char *images_dir;          /* -D; "." */
-	int images_dir_fd;         /* RPC; -1 */
-	char *work_dir;            /* -W; the images directory */
-	int work_dir_fd;           /* RPC; -1 */
-	char *prev_images_dir;     /* --prev-images-dir, relative to the images directory */
-	char *log_file;            /* -o; NULL: standard error */
-	char *pidfile;             /* --pidfile */
-	char *root;                /* -r */
-	char *address;             /* --address */
-	char *action_script;       /* --action-script (last) */
-	char *freeze_cgroup;       /* --freeze-cgroup */
-	char **exec_cmd;           /* after --, for restore --exec-cmd; NULL terminated, or NULL */
-	uint16_t port;             /* --port */
-	int ps_socket;             /* --ps-socket; -1 */
-	int status_fd;             /* --status-fd; -1 */
-	unsigned int verbosity;    /* -v; enum log_level, default LOG_LEVEL_WARN */
+	char *command;		     /* the first word that is no option; NULL if there was none */
+	struct string_list words;    /* the words after it: "swrk 3", "cpuinfo dump" */
+	struct string_list accepted; /* names of options given that have no effect here */
+	bool want_help, want_version, want_exec_cmd;
+	bool no_default_config; /* --no-default-config */
+	char *config_file;	/* --config */
+	pid_t tree_pid;		/* -t */
+	char *images_dir;	/* -D; "." */
+	int images_dir_fd;	/* RPC; -1 */
+	char *work_dir;		/* -W; the images directory */
+	int work_dir_fd;	/* RPC; -1 */
+	char *prev_images_dir;	/* --prev-images-dir, relative to the images directory */
+	char *log_file;		/* -o; NULL: standard error */
+	char *pidfile;		/* --pidfile */
+	char *root;		/* -r */
+	char *address;		/* --address */
+	char *action_script;	/* --action-script (last) */
+	char *freeze_cgroup;	/* --freeze-cgroup */
+	char **exec_cmd;	/* after --, for restore --exec-cmd; NULL terminated, or NULL */
+	uint16_t port;		/* --port */
+	int ps_socket;		/* --ps-socket; -1 */
+	int status_fd;		/* --status-fd; -1 */
+	unsigned int verbosity; /* -v; enum log_level, default LOG_LEVEL_WARN */
 	bool log_pid;
 	enum final_state final_state; /* -s, -R */
-	bool restore_detached;     /* -d */
-	bool restore_sibling;      /* -S */
-	bool shell_job;            /* -j */
+	bool restore_detached;	      /* -d */
+	bool restore_sibling;	      /* -S */
+	bool shell_job;		      /* -j */
 	bool tcp_established, tcp_close, skip_in_flight;
 	bool lazy_pages;
 	bool page_server;
-	bool daemon;               /* -d of lazy-pages, page-server, service */
+	bool daemon; /* -d of lazy-pages, page-server, service */
 	bool track_mem, auto_dedup, pre_dump;
 	bool file_locks, link_remap, evasive_devices, ext_unix_sk;
 	bool display_stats;
 	bool check_only;
-	bool progress;             /* --progress: bar even if not verbose, on a terminal */
+	bool progress; /* --progress: bar even if not verbose, on a terminal */
 	bool check_extra, check_all, check_experimental;
-	char *check_feature;       /* --feature */
+	char *check_feature; /* --feature */
 	bool unprivileged, weak_sysctls, force_irmap, ghost_fiemap, skip_file_rwx_check;
 	bool stream, mntns_compat_mode, allow_uprobes;
-	uint64_t ghost_limit;      /* bytes; 1 MiB */
-	unsigned int timeout;      /* seconds; 10 */
+	uint64_t ghost_limit; /* bytes; 1 MiB */
+	unsigned int timeout; /* seconds; 10 */
 	unsigned int cpu_cap;
-	unsigned int manage_cgroups; /* enum criu_cg_mode */
-	unsigned int network_lock; /* enum criu_network_lock_method */
-	unsigned int empty_ns;     /* CLONE_NEW* mask */
-	char *status_file;         /* --status-file: JSON, rewritten while lazy pages arrive */
+	unsigned int manage_cgroups;	 /* enum criu_cg_mode */
+	unsigned int network_lock;	 /* enum criu_network_lock_method */
+	unsigned int empty_ns;		 /* CLONE_NEW* mask */
+	enum daemon_loss on_daemon_loss; /* --on-daemon-loss */
+	char *status_file; /* --status-file: JSON, rewritten while lazy pages arrive */
 	struct string_list external, inherit_fd, join_ns, skip_mnt, enable_fs, irmap_scan_paths,
 		cgroup_roots, cgroup_props, cgroup_controllers, action_scripts;
 	char *cgroup_props_file, *cgroup_yard, *lsm_profile, *lsm_mount_context, *libdir;
@@ -68,5 +78,10 @@ struct options {
 	char *tls_cacert, *tls_cacrl, *tls_cert, *tls_key;
 	bool tls, tls_no_cn_verify;
 };
+
+/* options/options.c. Defaults; owns nothing yet. */
+void options_init(struct options *opts);
+/* Frees every string and list; descriptors are not closed. */
+void options_fini(struct options *opts);
 
 #endif
