@@ -7,9 +7,21 @@
 
 struct command {
 	const char *name;
-	const char *summary; /* one line for --help */
+	const char *arguments; /* for --help, or NULL */
+	const char *summary;   /* one line for --help */
+	bool uses_images;      /* opens the image directory, works in the work directory */
 	/* Runs in the main process, options complete, log set up. Returns the exit status. */
 	int (*run)(const struct options *opts);
+	const char *refusal; /* run is NULL: what is not supported yet */
 };
+
+/*
+ * Puts the options into effect: checks and makes absolute the image directory, changes to the work
+ * directory (paths of logs, pid files and sockets are relative to it), opens the log. 0 or a
+ * negative errno, logged.
+ */
+int command_setup(const struct command *command, struct options *opts);
+
+extern const struct command command_dump, command_restore, command_check;
 
 #endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What every command does before it runs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "options/parse.h"
+#include "util/log.h"
+#include "util/scope.h"
+#include "version.h"
+
+/* Replaces *dir by its absolute path: the work directory becomes ours before it is used. */
+static int make_absolute(char **dir, const char *what)
+{
+	char *path = realpath(*dir ? *dir : ".", NULL);
+	struct stat st;
+
+	if (!path || stat(path, &st))
+		return log_errno("%s directory %s", what, *dir ? *dir : ".");
+	free(*dir);
+	*dir = path;
+	if (!S_ISDIR(st.st_mode)) {
+		errno = ENOTDIR;
+		return log_errno("%s directory %s", what, path);
+	}
+	return 0;
+}
+
+static int enter_work_dir(const struct options *opts)
+{
+	const char *dir = opts->work_dir ? opts->work_dir : opts->images_dir;
+
+	if (dir && chdir(dir))
+		return log_errno("work directory %s", dir);
+	return 0;
+}
+
+static int open_log(const struct options *opts)
+{
+	int fd;
+
+	if (!opts->log_file) {
+		log_setup(-1, opts->verbosity, opts->log_pid);
+		return 0;
+	}
+	fd = open(opts->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return log_errno("log file %s", opts->log_file);
+	log_setup(fd, opts->verbosity, opts->log_pid);
+	return 0;
+}
+
+int command_setup(const struct command *command, struct options *opts)
+{
+	struct utsname host;
+	int ret = 0;
+
+	if (command->uses_images)
+		ret = make_absolute(&opts->images_dir, "images");
+	if (!ret && opts->work_dir)
+		ret = make_absolute(&opts->work_dir, "work");
+	if (!ret)
+		ret = enter_work_dir(opts);
+	if (!ret)
+		ret = open_log(opts);
+	if (ret || opts->verbosity < LOG_LEVEL_INFO)
+		return ret;
+	log_info("Version: %s (criu-lazy %s)", CRIU_VERSION, CRIU_LAZY_VERSION);
+	if (!uname(&host))
+		log_info("Running on %s %s %s %s %s", host.nodename, host.sysname, host.release,
+			 host.version, host.machine);
+	options_log_accepted(opts);
+	return 0;
+}
