@@ -5,4 +5,12 @@
 
 struct kind_ops;
 
+/* events/ */
+extern const struct kind_ops eventfd_kind;
+extern const struct kind_ops epoll_kind;
+extern const struct kind_ops timerfd_kind;
+extern const struct kind_ops signalfd_kind;
+extern const struct kind_ops inotify_kind;
+extern const struct kind_ops pidfd_kind;
+
 #endif

@@ -7,6 +7,12 @@
 #include "kinds/kind.h"
 
 static const struct kind_ops *const kinds[] = {
+	&eventfd_kind,
+	&epoll_kind,
+	&timerfd_kind,
+	&signalfd_kind,
+	&inotify_kind,
+	&pidfd_kind,
 	NULL,
 };
 
