@@ -12,9 +12,9 @@
 
 /* What only the task could say, gathered by injected calls before. */
 struct mem_task_facts {
-	int dumpable;      /* prctl(PR_GET_DUMPABLE) */
+	int dumpable;	   /* prctl(PR_GET_DUMPABLE) */
 	bool thp_disabled; /* prctl(PR_GET_THP_DISABLE) */
-	uint64_t brk;      /* brk(0) in the task */
+	uint64_t brk;	   /* brk(0) in the task */
 };
 
 /* Dumper, tree frozen. Once, before and after the tasks. end() also dumps the contents of
@@ -26,15 +26,17 @@ int mem_dump_check(struct dump *dump, struct task *task);
 /* mm-PID.img, pagemap-PID.img and pages-N.img of one task. */
 int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_facts *facts);
 
-/* Restorer, plan: finds the shared segments of all mm images (anonymous shared, SysV), their sizes and users. */
+/* Restorer, plan: finds the shared segments of all mm images (anonymous shared, SysV), their sizes
+ * and users. */
 int shmem_plan(struct restore *restore);
 /* Root task, before the tree is forked: creates every segment; fills it from its pagemap unless
  * shmem_is_lazy(). */
 int shmem_open_all(struct restore *restore);
-/* Any process of the restore afterwards: a descriptor (borrowed, inherited) to map segment shmid. */
+/* Any process of the restore afterwards: a descriptor (borrowed, inherited) to map segment shmid.
+ */
 int shmem_fd(const struct restore *restore, uint64_t shmid);
-/* Restorer, plan. The segment may be filled by the lazy-pages daemon: --lazy-pages, every mapping is
- * writable and registered, nothing but mappings reaches it (UFFD.md 5). */
+/* Restorer, plan. The segment may be filled by the lazy-pages daemon: --lazy-pages, every mapping
+ * is writable and registered, nothing but mappings reaches it (UFFD.md 5). */
 bool shmem_is_lazy(const struct restore *restore, uint64_t shmid);
 void shmem_free(struct restore *restore);
 

@@ -22,10 +22,10 @@ enum page_origin {
 /* A run of consecutive pages, from one pagemap entry after following PE_PARENT. */
 struct page_extent {
 	uint64_t vaddr; /* byte address (task) or byte offset (shmem) */
-	uint64_t len;   /* bytes, a multiple of 4096 */
-	bool is_lazy;   /* PE_LAZY */
+	uint64_t len;	/* bytes, a multiple of 4096 */
+	bool is_lazy;	/* PE_LAZY */
 	enum page_origin origin;
-	int fd;          /* PAGE_LOCAL: borrowed pages-N.img */
+	int fd;		 /* PAGE_LOCAL: borrowed pages-N.img */
 	uint64_t offset; /* PAGE_LOCAL: of the first byte */
 };
 
