@@ -31,6 +31,7 @@ PROTOS := $(wildcard images/*.proto)
 include scripts/build/sources.mk
 include scripts/build/blobs.mk
 include scripts/build/variants.mk
+include scripts/build/victims.mk
 
 all: $(BIN)
 .DEFAULT_GOAL := all

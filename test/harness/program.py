@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+"""criu-lazy as the tests use it: dump and restore one victim in one of the modes."""
+import shlex
+import subprocess
+
+from . import paths, proc
+from .victim import Failure, wait_for
+
+# Sanitizers' words, and a crash of ours.
+COMPLAINTS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "stack smashing", "Assertion")
+
+
+class Program:
+    """Runs commands; keeps images and logs under one directory."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.images = directory / "images"
+        self.images.mkdir()
+        self.daemon = None
+        self.commands = []
+
+    def run(self, *args, timeout=60, check=True):
+        command = [str(paths.BINARY), *map(str, args)]
+        self.commands.append(shlex.join(command))
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=timeout, text=True,
+                              errors="replace", cwd=self.directory)
+        done.log = self.log_of(args) + done.stdout
+        for word in COMPLAINTS:
+            if word in done.log:
+                raise Failure(f"{args[0]}: {word} in the log")
+        if check and done.returncode:
+            raise Failure(f"{args[0]}: exit status {done.returncode}: {self.errors(done.log)}")
+        return done
+
+    def log_of(self, args):
+        words = [str(arg) for arg in args]
+        if "-o" not in words:
+            return ""
+        path = self.images / words[words.index("-o") + 1]
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @staticmethod
+    def errors(log):
+        return " | ".join(line for line in log.splitlines() if "Error" in line) or log[-300:]
+
+    def dump(self, pid, *options, check=True):
+        return self.run("dump", "-t", pid, "-D", self.images, "-v4", "-o", "dump.log", *options,
+                        check=check)
+
+    def restore(self, mode, *options, check=True):
+        """eager; lazy: the daemon is started by restore; daemon: an explicit one."""
+        words = ["restore", "-D", self.images, "-v4", "-o", "restore.log", "-d", *options]
+        if mode != "eager":
+            words.append("--lazy-pages")
+        if mode == "daemon":
+            self.start_daemon()
+        return self.run(*words, check=check)
+
+    def start_daemon(self):
+        command = [str(paths.BINARY), "lazy-pages", "-D", str(self.images), "-v4",
+                   "-o", "lazy-pages.log"]
+        self.commands.append(shlex.join(command) + " &")
+        self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, cwd=self.directory)
+        wait_for(lambda: (self.images / "lazy-pages.socket").exists() or self.daemon.poll()
+                 is not None, 10, "lazy-pages.socket")
+        if self.daemon.poll() is not None:
+            raise Failure(f"lazy-pages ended with {self.daemon.returncode}")
+
+    def end_daemon(self):
+        """The daemon ends by itself when all pages are there."""
+        if self.daemon:
+            status = self.daemon.wait(timeout=30)
+            self.daemon = None
+            if status:
+                raise Failure(f"lazy-pages: exit status {status}")
+
+    def log_tails(self, lines=15):
+        found = []
+        for log in sorted(self.images.glob("*.log")):
+            tail = log.read_text(errors="replace").splitlines()[-lines:]
+            found.append("\n".join([f"--- {log}", *tail]))
+        return found
+
+
+def check_same(before, after, ignore):
+    lines = proc.differences(before, after, ignore)
+    if lines:
+        raise Failure("differs after the restore:\n  " + "\n  ".join(lines[:40]))

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Every victim, alone and across a dump and a restore in each of its modes."""
+import pytest
+from harness import images, proc
+from harness.program import check_same
+from harness.victim import metadata, names
+
+
+def cases():
+    for name in names():
+        meta = metadata(name)
+        marks = pytest.mark.timeout_s(int(meta["timeout"]))
+        for mode in meta["modes"].split(","):
+            yield pytest.param(name, mode, id=f"{name}-{mode}", marks=marks)
+
+
+@pytest.mark.parametrize("name", names())
+def test_passes_without_us(name, victim):
+    victim(name).finish()
+
+
+@pytest.mark.parametrize("name, mode", cases())
+def test_survives(name, mode, victim, program):
+    subject = victim(name)
+    meta = subject.meta
+    before = proc.snapshot(subject.pid)
+    if meta["refused"]:
+        refuse(subject, program, meta)
+        return
+    program.dump(subject.pid, *meta["dump"].split())
+    subject.reap_killed()
+    images.check_all(program.images)
+    program.restore(mode, *meta["restore"].split())
+    after = proc.snapshot(subject.pid)
+    subject.finish()
+    program.end_daemon()
+    check_same(before, after, meta["ignore"].split(","))
+
+
+def refuse(subject, program, meta):
+    """The dump names what it cannot do, and the victim runs on."""
+    done = program.dump(subject.pid, *meta["dump"].split(), check=False)
+    assert done.returncode == 1
+    assert meta["refused"] in program.errors(done.log)
+    subject.finish()
