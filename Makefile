@@ -22,7 +22,7 @@ WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializ
 	-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) -fno-strict-aliasing
-INCLUDES := -Icriu-lazy -Icompel/include -Icriu-lazy/arch/$(ARCH)
+INCLUDES := -Icriu-lazy -Icompel/include -Icompel/arch/$(ARCH) -Icriu-lazy/arch/$(ARCH)
 LIBS := $(PKG_LIBS) -lpthread
 
 BIN := criu-lazy/criu-lazy

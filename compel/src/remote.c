@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One system call in a stopped thread: set the registers, step over its entry
+ * and exit stops. PTRACE_SINGLESTEP would be one stop less, but its SIGTRAP is
+ * forced on the thread: where SIGTRAP is blocked or ignored, that resets the
+ * task's disposition for good (kernel/signal.c, force_sig_info_to_task()).
+ *
+ * All signals are blocked meanwhile. What can still come: SIGKILL (the thread
+ * is gone), SIGSTOP (noted and sent again at the end), group stops caused by
+ * other threads (resumed from; the kernel goes back to them at detach).
+ */
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "internal.h"
+
+enum { INTERRUPTED_LIMIT = 16 };
+
+static int resume(pid_t tid, int request)
+{
+	if (ptrace(request, tid, NULL, NULL) == 0)
+		return 0;
+	return errno == ESRCH ? -ESRCH : compel_fail(-errno, "task %d: resume", tid);
+}
+
+/* To the next entry or exit of a system call. */
+static int remote_step(struct compel_inject *inject, pid_t tid)
+{
+	for (;;) {
+		int status, ret;
+
+		ret = resume(tid, PTRACE_SYSCALL);
+		if (!ret)
+			ret = compel_wait(tid, &status);
+		if (ret)
+			return ret;
+		if (WSTOPSIG(status) == SYSCALL_STOP)
+			return 0;
+		ret = compel_stray_stop(inject, tid, status);
+		if (ret)
+			return ret;
+	}
+}
+
+int compel_stray_stop(struct compel_inject *inject, pid_t tid, int status)
+{
+	if (status_is_event_stop(status))
+		return 0;
+	if (WSTOPSIG(status) == SIGSTOP) {
+		inject->stop_owed = true;
+		return 0;
+	}
+	return compel_fail(-EPROTO, "task %d: stopped by signal %d while our code ran in it", tid,
+			   WSTOPSIG(status));
+}
+
+static bool is_restart_error(int64_t ret)
+{
+	return ret == -512 || ret == -513 || ret == -514;
+}
+
+int compel_remote_syscall(struct compel_inject *inject, pid_t tid, long nr, const uint64_t args[6],
+			  int64_t *ret)
+{
+	uint64_t regs[ARCH_NR_REGS];
+
+	memcpy(regs, inject->saved.regs, sizeof(regs));
+	for (int i = 0; i < INTERRUPTED_LIMIT; i++) {
+		int err;
+
+		arch_set_syscall(regs, inject->gadget, nr, args);
+		err = compel_regs_set(tid, regs);
+		if (!err)
+			err = remote_step(inject, tid);
+		if (!err)
+			err = remote_step(inject, tid);
+		if (!err)
+			err = compel_regs_get(tid, regs);
+		if (err)
+			return err;
+		*ret = arch_syscall_ret(regs);
+		/* A stop of the group broke into it: nothing was done, again. */
+		if (!is_restart_error(*ret))
+			return 0;
+	}
+	return compel_fail(-EINTR, "task %d: system call %ld is interrupted again and again", tid,
+			   nr);
+}
+
+int compel_to_restart_stop(struct compel_inject *inject, pid_t tid)
+{
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	for (;;) {
+		int status, ret;
+
+		ret = resume(tid, PTRACE_CONT);
+		if (!ret)
+			ret = compel_wait(tid, &status);
+		if (ret)
+			return ret;
+		if (status_is_event_stop(status))
+			return 0;
+		ret = compel_stray_stop(inject, tid, status);
+		if (ret)
+			return ret;
+	}
+}
