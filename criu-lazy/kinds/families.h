@@ -3,7 +3,10 @@
 #ifndef KINDS_FAMILIES_H
 #define KINDS_FAMILIES_H
 
-struct kind_ops;
+#include "kinds/kind.h"
+
+/* files/ */
+extern const struct kind_ops regular_kind;
 
 /* events/ */
 extern const struct kind_ops eventfd_kind;

@@ -28,13 +28,13 @@
 /* One descriptor of a frozen task. All members are borrowed by the ops. */
 struct fd_probe {
 	const struct task *task;
-	int number;         /* in the task; -1 for a file that is not a descriptor (exe, cwd, mapping) */
-	int fd;             /* our duplicate (same open file description); O_PATH possible */
-	struct stat st;     /* of fd */
+	int number; /* in the task; -1 for a file that is not a descriptor (exe, cwd, mapping) */
+	int fd;	    /* our duplicate (same open file description); O_PATH possible */
+	struct stat st;	    /* of fd */
 	const char *link;   /* /proc/PID/fd/N as readlink gives it */
 	const char *fdinfo; /* text of /proc/PID/fdinfo/N */
-	uint64_t pos;       /* the fields every fdinfo has */
-	uint32_t flags;     /* open flags without O_CLOEXEC */
+	uint64_t pos;	    /* the fields every fdinfo has */
+	uint32_t flags;	    /* open flags without O_CLOEXEC */
 	int mnt_id;
 	bool cloexec;
 };
@@ -44,15 +44,16 @@ struct file_object {
 	uint32_t id;
 	const struct kind_ops *ops;
 	FileEntry *entry; /* from files.img, owned by the table */
-	int master;       /* in the root task and its children after open; -1 before */
-	void *priv;       /* of the kind, freed by ops->free */
+	int master;	  /* in the root task and its children after open; -1 before */
+	void *priv;	  /* of the kind, freed by ops->free */
 };
 
 struct kind_ops {
 	const char *name;
 	FdTypes type;
 
-	/* Dumper. Is this descriptor mine? Must not block or change anything. Asked in table order. */
+	/* Dumper. Is this descriptor mine? Must not block or change anything. Asked in table order.
+	 */
 	bool (*detect)(const struct fd_probe *probe);
 	/*
 	 * Dumper, once per open file description. Fills the union of `entry` (type and id are
@@ -72,8 +73,9 @@ struct kind_ops {
 	int (*depends)(struct restore *restore, struct file_object *object);
 	/* Root task. Optional. Once, before the first open of any kind. */
 	int (*prepare)(struct restore *restore);
-	/* Plan. Optional. The object can only be opened when the tree is forked (files of /proc/PID,
-	 * pidfds): open is then called in the first task that holds it, by files_install(). */
+	/* Plan. Optional. The object can only be opened when the tree is forked (files of
+	 * /proc/PID, pidfds): open is then called in the first task that holds it, by
+	 * files_install(). */
 	bool (*is_late)(struct restore *restore, const struct file_object *object);
 	/*
 	 * Root task. Returns a new descriptor, close-on-exec, anywhere, in *fd; or with two-ended
@@ -84,7 +86,8 @@ struct kind_ops {
 	 * before the fork unless a descriptor wants it. flags as there. The default opens
 	 * /proc/self/fd/MASTER. */
 	int (*reopen)(struct restore *restore, struct file_object *object, int flags, int *fd);
-	/* Optional. Who gets SIGIO (fcntl(2), F_SETOWN): the entry's member; set at the end for all. */
+	/* Optional. Who gets SIGIO (fcntl(2), F_SETOWN): the entry's member; set at the end for
+	 * all. */
 	const FownEntry *(*fown)(const struct file_object *object);
 	/* The holding task, after all descriptors are at their numbers. Optional. `first` in
 	 * exactly one task per object (the one with the lowest pid). fd: the final number. */
@@ -103,13 +106,14 @@ const struct kind_ops *kind_detect(const struct fd_probe *probe);
 /* Row by row; NULL after the last. */
 const struct kind_ops *kind_at(size_t index);
 
-/* An initialised message for a union member: message_new(PipeEntry, pipe_entry); NULL: no memory. */
-#define message_new(type, prefix)                 \
-	({                                        \
-		type *m_ = malloc(sizeof(type));  \
-		if (m_)                           \
-			prefix##__init(m_);       \
-		m_;                               \
+/* An initialised message for a union member: message_new(PipeEntry, pipe_entry); NULL: no memory.
+ */
+#define message_new(type, prefix)                \
+	({                                       \
+		type *m_ = malloc(sizeof(type)); \
+		if (m_)                          \
+			prefix##__init(m_);      \
+		m_;                              \
 	})
 
 /* ---- dump side (kinds/files_dump.c), in the dumper ---------------------- */
@@ -125,8 +129,8 @@ int files_dump_task(struct dump *dump, struct task *task, uint32_t files_id);
  * (borrowed; O_PATH is fine), flags are the open flags to restore with. The same (dev, ino,
  * mnt, flags, path) yields the same *id.
  */
-int files_dump_path(struct dump *dump, struct task *task, int fd, const char *link,
-		    uint32_t flags, uint32_t *id);
+int files_dump_path(struct dump *dump, struct task *task, int fd, const char *link, uint32_t flags,
+		    uint32_t *id);
 
 /* For the kinds' dump. A new object id, for an entry besides the one being dumped. */
 uint32_t files_dump_new_id(struct dump *dump);

@@ -13,6 +13,7 @@ static const struct kind_ops *const kinds[] = {
 	&signalfd_kind,
 	&inotify_kind,
 	&pidfd_kind,
+	&regular_kind,
 	NULL,
 };
 
