@@ -4,7 +4,7 @@ import os
 import re
 
 # Lines of /proc/PID/status that name state of the process, not its history.
-STATUS = ("Name Umask Uid Gid Groups NStgid NSpid NSpgid NSsid Threads SigQ SigPnd ShdPnd SigBlk "
+STATUS = ("Name Umask Uid Gid Groups NStgid NSpid NSpgid NSsid Threads SigPnd ShdPnd SigBlk "
           "SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp Seccomp_filters "
           "Cpus_allowed Mems_allowed THP_enabled VmLck").split()
 # Files that are compared as they are.
@@ -22,10 +22,7 @@ def read(path):
 
 def _status(path):
     lines = (line.split(":", 1) for line in read(path).splitlines() if ":" in line)
-    found = {name: value.strip() for name, value in lines if name in STATUS}
-    if "SigQ" in found:
-        found["SigQ"] = found["SigQ"].split("/")[0]
-    return found
+    return {name: value.strip() for name, value in lines if name in STATUS}
 
 
 def maps(pid):
@@ -34,7 +31,8 @@ def maps(pid):
     for line in read(f"/proc/{pid}/maps").splitlines():
         span, perms, offset, dev, inode, *name = line.split(None, 5)
         start, end = (int(word, 16) for word in span.split("-"))
-        name = name[0] if name else ""
+        # Shared anonymous memory may be made from a memfd of the same name.
+        name = name[0].replace("/memfd:/dev/zero", "/dev/zero") if name else ""
         if name.startswith("[vvar") or name == "[vsyscall]":
             continue
         # The inode of an anonymous shared segment is a new one; its name is not.
