@@ -103,6 +103,7 @@ enum image_kind {
 	IMG_PIDFD,
 	IMG_STATS,
 	IMG_IRMAP_CACHE,
+	IMG_TASK_EXT, /* of our own from here on: Documentation/image-extensions.md */
 	IMG_KINDS_COUNT,
 };
 
