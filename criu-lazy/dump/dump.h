@@ -7,6 +7,7 @@
 #ifndef DUMP_DUMP_H
 #define DUMP_DUMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "image/image.h"
@@ -15,15 +16,17 @@
 #include "util/undo.h"
 
 struct compel_inject;
-struct file_registry; /* kinds/: file objects seen, by identity */
+struct file_registry;  /* kinds/: file objects seen, by identity */
 struct shmem_registry; /* mem/: shared segments seen */
+struct seccomp_table;  /* task/ */
 
 /* What the dump knows of one task, hung on task->dump. */
 struct dump_task {
-	struct compel_inject *inject;
-	int pidfd;     /* for pidfd_getfd(2) */
-	int proc_fd;   /* /proc/PID, for openat */
-	void *priv;    /* of dump/ and task/ */
+	struct compel_inject *inject; /* only while task_dump_ask() runs, else NULL */
+	int pidfd;		      /* for pidfd_getfd(2) */
+	int proc_fd;		      /* /proc/PID, for openat */
+	bool is_released;	      /* by tree_release(): no longer seized */
+	void *priv;		      /* struct task_facts of task/ */
 };
 
 struct dump_counters { /* become the statistics image; times in microseconds */
@@ -39,7 +42,8 @@ struct dump {
 	struct undo undo;
 	struct file_registry *files;
 	struct shmem_registry *shmem;
-	struct image *files_img; /* files.img, open while descriptors are dumped */
+	struct image *files_img;       /* files.img, open while descriptors are dumped */
+	struct seccomp_table *seccomp; /* filters seen */
 	uint32_t next_pages_id;
 	struct dump_counters counters;
 };
