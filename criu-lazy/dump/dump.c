@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The dump as an ordered table of phases. Up to "ask" the tree is only stopped
+ * and looked at, and every refusal is made; "ask" runs a few system calls in
+ * each task and leaves it as it was. So whoever kills us at any other moment
+ * finds the tree running as before: the kernel lets seized tasks go with us.
+ */
+#include "dump/dump.h"
+
+#include <compel.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dump/phases.h"
+#include "kinds/kind.h"
+#include "mem/mem.h"
+#include "task/task_dump.h"
+#include "tree/collect.h"
+#include "tree/freezer.h"
+#include "util/log.h"
+
+/* ---- signals ------------------------------------------------------------ */
+
+/* The one thing a handler can reach. */
+static volatile sig_atomic_t stop_signal;
+
+static void note_signal(int sig)
+{
+	stop_signal = sig;
+}
+
+static const int watched_signals[] = { SIGTERM, SIGINT, SIGHUP };
+enum { WATCHED = sizeof(watched_signals) / sizeof(watched_signals[0]) };
+
+static void watch_signals(struct sigaction old[WATCHED])
+{
+	const struct sigaction action = { .sa_handler = note_signal };
+
+	stop_signal = 0;
+	for (size_t i = 0; i < WATCHED; i++)
+		sigaction(watched_signals[i], &action, &old[i]);
+}
+
+static void unwatch_signals(const struct sigaction old[WATCHED])
+{
+	for (size_t i = 0; i < WATCHED; i++)
+		sigaction(watched_signals[i], &old[i], NULL);
+}
+
+static int check_stopped(void)
+{
+	return stop_signal ? log_ret(-EINTR, "dump: stopped by signal %d", (int)stop_signal) : 0;
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
+}
+
+/* ---- phases ------------------------------------------------------------- */
+
+/* Everything finish needs besides struct dump. */
+struct run {
+	struct dump dump;
+	struct freezer freezer;
+	uint64_t frozen_at;
+};
+
+static struct run *run_of(struct dump *dump)
+{
+	return (struct run *)((char *)dump - offsetof(struct run, dump));
+}
+
+static int for_each_live(struct dump *dump, int (*fn)(struct dump *dump, struct task *task))
+{
+	struct task *task;
+
+	tree_for_each (task, &dump->tree) {
+		int ret = check_stopped();
+
+		if (!ret && task->state != TASK_DEAD)
+			ret = fn(dump, task);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int phase_open(struct dump *dump)
+{
+	const struct options *opts = dump->opts;
+	int dirfd = -1, ret;
+
+	if (opts->images_dir_fd >= 0) {
+		dirfd = fcntl(opts->images_dir_fd, F_DUPFD_CLOEXEC, 3);
+		if (dirfd < 0)
+			return log_errno("images directory: descriptor %d", opts->images_dir_fd);
+	}
+	ret = image_dir_open(dirfd >= 0 ? NULL : opts->images_dir, dirfd, &dump->images);
+	return ret ? ret : seccomp_table_new(&dump->seccomp);
+}
+
+static void undo_freezer(void *arg, bool failed)
+{
+	freezer_restore(&((struct run *)arg)->freezer);
+}
+
+static void undo_freeze(void *arg, bool failed)
+{
+	struct dump *dump = arg;
+
+	tree_release(&dump->tree, failed ? FINAL_RUNNING : dump->opts->final_state);
+}
+
+static int phase_freeze(struct dump *dump)
+{
+	struct run *run = run_of(dump);
+	const struct collect_params params = {
+		.root = dump->opts->tree_pid,
+		.freeze_cgroup = dump->opts->freeze_cgroup,
+		.freezer = &run->freezer,
+		.timeout = dump->opts->timeout,
+		.stopped = &stop_signal,
+	};
+	uint64_t start = now_us();
+	int ret = undo_push(&dump->undo, undo_freezer, run);
+
+	if (!ret)
+		ret = undo_push(&dump->undo, undo_freeze, dump);
+	if (!ret)
+		ret = tree_collect(&dump->tree, &params);
+	run->frozen_at = now_us();
+	dump->counters.freezing_us = run->frozen_at - start;
+	return ret;
+}
+
+static int phase_look(struct dump *dump)
+{
+	struct task *task;
+
+	tree_for_each (task, &dump->tree) {
+		int ret = check_stopped();
+
+		if (!ret)
+			ret = task_dump_outside(dump, task, dump->seccomp);
+		if (ret)
+			return ret;
+		log_info("task %d: %zu threads, state %d, %s", task->pid, task->nr_threads,
+			 task->state, task_facts(task)->stat.comm);
+	}
+	return 0;
+}
+
+static int dump_descriptors(struct dump *dump, struct task *task)
+{
+	int ret = files_dump_task(dump, task, task_facts(task)->ids.files);
+
+	return ret ? ret : fs_dump_task(dump, task);
+}
+
+static int phase_files(struct dump *dump)
+{
+	int ret = files_dump_begin(dump);
+
+	return ret ? ret : for_each_live(dump, dump_descriptors);
+}
+
+static int phase_check_memory(struct dump *dump)
+{
+	int ret = mem_dump_begin(dump);
+
+	return ret ? ret : for_each_live(dump, mem_dump_check);
+}
+
+static int ask_task(struct dump *dump, struct task *task)
+{
+	return task_dump_ask(task);
+}
+
+static int phase_ask(struct dump *dump)
+{
+	return for_each_live(dump, ask_task);
+}
+
+static int dump_task_images(struct dump *dump, struct task *task)
+{
+	int ret = ids_dump_task(dump, task);
+
+	return ret ? ret : ext_dump_task(dump, task);
+}
+
+static int phase_tasks(struct dump *dump)
+{
+	struct task *task;
+	int ret = for_each_live(dump, dump_task_images);
+
+	tree_for_each (task, &dump->tree) {
+		if (!ret)
+			ret = core_dump_task(dump, task);
+	}
+	return ret;
+}
+
+static int dump_memory(struct dump *dump, struct task *task)
+{
+	return mem_dump_task(dump, task, &task_facts(task)->mem);
+}
+
+static int phase_memory(struct dump *dump)
+{
+	int ret = for_each_live(dump, dump_memory);
+
+	return ret ? ret : mem_dump_end(dump);
+}
+
+static int phase_end_files(struct dump *dump)
+{
+	return files_dump_end(dump);
+}
+
+static int phase_seccomp(struct dump *dump)
+{
+	return seccomp_dump_image(dump->seccomp, dump->images);
+}
+
+static int phase_stats(struct dump *dump)
+{
+	dump->counters.frozen_us = now_us() - run_of(dump)->frozen_at;
+	return stats_dump(dump);
+}
+
+/* Action scripts (pre-dump, network-lock, post-dump) are further rows, with their undo. */
+static const struct phase {
+	const char *name;
+	int (*run)(struct dump *dump);
+} phases[] = {
+	{ "open", phase_open },
+	{ "freeze", phase_freeze },
+	{ "look", phase_look },
+	{ "check namespaces", namespaces_check },
+	{ "check sessions", sessions_check },
+	{ "ids", ids_collect },
+	{ "file locks", locks_dump },
+	{ "check memory", phase_check_memory },
+	{ "files", phase_files },
+	{ "ask", phase_ask },
+	{ "tasks", phase_tasks },
+	{ "memory", phase_memory },
+	{ "end files", phase_end_files },
+	{ "tree", pstree_dump },
+	{ "seccomp", phase_seccomp },
+	{ "clocks", clocks_dump },
+	{ "statistics", phase_stats },
+	{ "inventory", inventory_dump },
+};
+
+static int run_phases(struct dump *dump)
+{
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		int ret = check_stopped();
+
+		log_debug("dump: %s", phases[i].name);
+		if (!ret)
+			ret = phases[i].run(dump);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* For success and failure alike. */
+static void finish(struct dump *dump, bool failed)
+{
+	struct task *task;
+
+	undo_run(&dump->undo, failed);
+	tree_for_each (task, &dump->tree)
+		task_dump_free(task);
+	tree_collect_free(&dump->tree);
+	tree_fini(&dump->tree);
+	seccomp_table_free(dump->seccomp);
+	if (dump->images)
+		image_dir_close(dump->images);
+}
+
+static void compel_log(bool is_error, const char *fmt, va_list args)
+{
+	char line[512];
+
+	if (!is_error && log_level() < LOG_LEVEL_DEBUG)
+		return;
+	vsnprintf(line, sizeof(line), fmt, args);
+	if (is_error)
+		log_err("%s", line);
+	else
+		log_debug("%s", line);
+}
+
+int dump_run(const struct options *opts)
+{
+	struct run run = { .dump = { .opts = opts, .next_pages_id = 1 }, .freezer = { .fd = -1 } };
+	struct sigaction old[WATCHED];
+	int ret;
+
+	tree_init(&run.dump.tree);
+	compel_set_log(compel_log);
+	watch_signals(old);
+	ret = run_phases(&run.dump);
+	finish(&run.dump, ret != 0);
+	unwatch_signals(old);
+	if (ret)
+		log_err("Dumping FAILED."); /* what people grep for */
+	else
+		log_info("Dumping finished successfully");
+	return ret;
+}
