@@ -194,6 +194,11 @@ static int inject_undo(struct compel_inject *inject)
 	int64_t ignored;
 	int ret = 0;
 
+	if (inject->is_server_running) {
+		/* Given up: take the thread out of the blob wherever it is. */
+		inject->is_server_running = false;
+		ret = compel_interrupt(inject, inject->tid);
+	}
 	for (size_t i = 0; !ret && i < inject->nr_remote_fds; i++)
 		ret = compel_syscall(inject, SYS_close, (uint64_t[6]){ inject->remote_fds[i] },
 				     &ignored);

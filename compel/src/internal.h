@@ -118,6 +118,8 @@ int compel_remote_syscall(struct compel_inject *inject, pid_t tid, long nr, cons
  * (a group stop, a SIGSTOP noted for later), an error otherwise.
  */
 int compel_stray_stop(struct compel_inject *inject, pid_t tid, int status);
+/* Stops a running thread again. */
+int compel_interrupt(struct compel_inject *inject, pid_t tid);
 /* From any stop to one from which the kernel restarts system calls. */
 int compel_to_restart_stop(struct compel_inject *inject, pid_t tid);
 

@@ -87,21 +87,34 @@ int compel_remote_syscall(struct compel_inject *inject, pid_t tid, long nr, cons
 			   nr);
 }
 
-int compel_to_restart_stop(struct compel_inject *inject, pid_t tid)
+/* Waits for the event stop that PTRACE_INTERRUPT asked for. */
+static int wait_event_stop(struct compel_inject *inject, pid_t tid)
 {
-	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	for (;;) {
 		int status, ret;
 
-		ret = resume(tid, PTRACE_CONT);
-		if (!ret)
-			ret = compel_wait(tid, &status);
-		if (ret)
+		ret = compel_wait(tid, &status);
+		if (ret || status_is_event_stop(status))
 			return ret;
-		if (status_is_event_stop(status))
-			return 0;
 		ret = compel_stray_stop(inject, tid, status);
+		if (!ret)
+			ret = resume(tid, PTRACE_CONT);
 		if (ret)
 			return ret;
 	}
+}
+
+int compel_interrupt(struct compel_inject *inject, pid_t tid)
+{
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	return wait_event_stop(inject, tid);
+}
+
+int compel_to_restart_stop(struct compel_inject *inject, pid_t tid)
+{
+	int ret;
+
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	ret = resume(tid, PTRACE_CONT);
+	return ret ? ret : wait_event_stop(inject, tid);
 }

@@ -141,10 +141,504 @@ static void test_interrupted_read(void)
 	check_eq(victim_end(&victim), 0);
 }
 
+static int64_t batch_getpid(pid_t pid)
+{
+	struct compel_call calls[200];
+	struct compel_inject *inject;
+
+	for (int i = 0; i < 200; i++)
+		calls[i] = (struct compel_call){ .nr = SYS_getpid };
+	calls[199].nr = SYS_getppid;
+	check_eq(compel_inject_begin(pid, pid, &inject), 0);
+	check_eq(compel_batch(inject, calls, 200), 0);
+	check_eq(compel_inject_end(&inject), 0);
+	check_eq(calls[199].ret, getpid());
+	return calls[0].ret;
+}
+
+static void test_batch_in_interrupted_read(void)
+{
+	struct victim victim = victim_start(victim_reads);
+	struct compel_stop stop;
+
+	victim_ready(&victim);
+	nap();
+	for (int i = 0; i < 20; i++) {
+		check_eq(compel_seize(victim.pid, &stop), 0);
+		check_eq(batch_getpid(victim.pid), victim.pid);
+		check_eq(compel_detach(victim.pid), 0);
+	}
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
+/* ---- no trace: mappings, dispositions, pending signals ------------------ */
+
+static void proc_text(pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[64];
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = open(path, O_RDONLY);
+	check(fd >= 0);
+	while ((n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	buf[len] = '\0';
+}
+
+/* The lines of /proc/PID/status that start with Sig or Shd: masks and queues. */
+static void proc_signals(pid_t pid, char *buf, size_t size)
+{
+	char status[8192], *line, *save;
+
+	proc_text(pid, "status", status, sizeof(status));
+	*buf = '\0';
+	for (line = strtok_r(status, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if ((strncmp(line, "Sig", 3) == 0 && line[3] != 'Q') ||
+		    strncmp(line, "Shd", 3) == 0)
+			strncat(buf, line, size - strlen(buf) - 1);
+}
+
+static int victim_blocks_sigtrap(int in, int out)
+{
+	siginfo_t info;
+	sigset_t set;
+	char c = 'r';
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTRAP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGUSR1, SIG_IGN);
+	sigqueue(getpid(), SIGTRAP, (union sigval){ .sival_int = 77 });
+	if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+		return 1;
+	if (sigwaitinfo(&set, &info) != SIGTRAP || info.si_value.sival_int != 77 ||
+	    info.si_code != SI_QUEUE)
+		return 2;
+	return sigtimedwait(&set, &info, &(struct timespec){ 0 }) < 0 && errno == EAGAIN ? 0 : 3;
+}
+
+static int victim_ignores_sigtrap(int in, int out)
+{
+	struct sigaction action;
+	char c = 'r';
+
+	signal(SIGTRAP, SIG_IGN);
+	if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+		return 1;
+	sigaction(SIGTRAP, NULL, &action);
+	return action.sa_handler == SIG_IGN ? 0 : 2;
+}
+
+static void test_no_trace(int (*fn)(int in, int out))
+{
+	static char maps[2][1 << 18], signals[2][1024];
+	struct victim victim = victim_start(fn);
+	struct compel_stop stop;
+
+	victim_ready(&victim);
+	nap();
+	for (int i = 0; i < 5; i++) {
+		check_eq(compel_seize(victim.pid, &stop), 0);
+		proc_text(victim.pid, "maps", maps[0], sizeof(maps[0]));
+		proc_signals(victim.pid, signals[0], sizeof(signals[0]));
+		check_eq(batch_getpid(victim.pid), victim.pid);
+		check_eq(remote_getpid(victim.pid), victim.pid);
+		proc_text(victim.pid, "maps", maps[1], sizeof(maps[1]));
+		proc_signals(victim.pid, signals[1], sizeof(signals[1]));
+		check(strcmp(maps[0], maps[1]) == 0);
+		if (strcmp(signals[0], signals[1]) != 0)
+			fprintf(stderr, "%s\n%s\n", signals[0], signals[1]);
+		check(strcmp(signals[0], signals[1]) == 0);
+		check_eq(compel_detach(victim.pid), 0);
+	}
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
+/* ---- signals in flight -------------------------------------------------- */
+
+enum { STORM = 2000 };
+static volatile sig_atomic_t storm_count, storm_sum;
+
+static void storm_handler(int sig, siginfo_t *info, void *uc)
+{
+	storm_count++;
+	storm_sum += info->si_value.sival_int;
+}
+
+static int victim_counts(int in, int out)
+{
+	struct sigaction action = { .sa_sigaction = storm_handler, .sa_flags = SA_SIGINFO };
+	struct timespec slice = { .tv_nsec = 1000000 };
+	char c = 'r';
+
+	sigaction(SIGRTMIN, &action, NULL);
+	if (write(out, &c, 1) != 1)
+		return 1;
+	for (int i = 0; i < 10000 && storm_count < STORM; i++)
+		nanosleep(&slice, NULL);
+	if (storm_count != STORM)
+		return 2;
+	while (read(in, &c, 1) > 0) /* not before the tracer has let go */
+		;
+	return storm_sum == STORM * (STORM - 1) / 2 ? 0 : 3;
+}
+
+static void test_signals_in_flight(void)
+{
+	struct victim victim = victim_start(victim_counts);
+	struct compel_stop stop;
+	pid_t sender;
+
+	victim_ready(&victim);
+	sender = fork();
+	check(sender >= 0);
+	if (!sender) {
+		for (int i = 0; i < STORM; i++) {
+			while (sigqueue(victim.pid, SIGRTMIN, (union sigval){ .sival_int = i }) < 0)
+				usleep(100);
+			if (i % 16 == 0)
+				usleep(50);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 300; i++) {
+		check_eq(compel_seize(victim.pid, &stop), 0);
+		check_eq(stop.state, COMPEL_ALIVE);
+		check_eq(batch_getpid(victim.pid), victim.pid);
+		check_eq(compel_detach(victim.pid), 0);
+	}
+	check_eq(waitpid(sender, NULL, 0), sender);
+	check_eq(victim_end(&victim), 0);
+}
+
+/* ---- calls that time out ------------------------------------------------ */
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static int victim_sleeps(int in, int out)
+{
+	struct timespec span = { .tv_nsec = 300000000 };
+	int64_t start = now_ms(), passed;
+	char c = 'r';
+
+	if (write(out, &c, 1) != 1)
+		return 1;
+	if (syscall(SYS_nanosleep, &span, NULL) != 0)
+		return 2;
+	passed = now_ms() - start;
+	return passed >= 300 && passed < 450 ? 0 : 3;
+}
+
+static volatile sig_atomic_t got_signal;
+
+static void note_signal(int sig)
+{
+	got_signal = 1;
+}
+
+static int victim_suspends(int in, int out)
+{
+	sigset_t blocked, none;
+	char c = 'r';
+
+	signal(SIGUSR1, note_signal);
+	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	if (write(out, &c, 1) != 1)
+		return 1;
+	if (sigsuspend(&none) != -1 || errno != EINTR || !got_signal)
+		return 2;
+	sigprocmask(SIG_BLOCK, NULL, &none);
+	return sigismember(&none, SIGUSR1) ? 0 : 3;
+}
+
+static void test_sleepers(void)
+{
+	struct victim sleeper = victim_start(victim_sleeps),
+		      suspended = victim_start(victim_suspends);
+	struct compel_stop stop;
+
+	victim_ready(&sleeper);
+	victim_ready(&suspended);
+	nap();
+	for (int i = 0; i < 5; i++) {
+		check_eq(compel_seize_begin(sleeper.pid), 0);
+		check_eq(compel_seize_begin(suspended.pid), 0);
+		check_eq(compel_seize_wait(sleeper.pid, &stop), 0);
+		check_eq(compel_seize_wait(suspended.pid, &stop), 0);
+		check_eq(batch_getpid(sleeper.pid), sleeper.pid);
+		check_eq(batch_getpid(suspended.pid), suspended.pid);
+		check_eq(compel_detach(sleeper.pid), 0);
+		check_eq(compel_detach(suspended.pid), 0);
+	}
+	check_eq(victim_end(&sleeper), 0);
+	kill(suspended.pid, SIGUSR1);
+	check_eq(victim_end(&suspended), 0);
+}
+
+/* ---- stopped, dead, dying ----------------------------------------------- */
+
+static char proc_state(pid_t pid)
+{
+	char stat[1024];
+
+	proc_text(pid, "stat", stat, sizeof(stat));
+	return strrchr(stat, ')')[2];
+}
+
+static void test_group_stop(void)
+{
+	struct victim victim = victim_start(victim_reads);
+	struct compel_stop stop;
+
+	victim_ready(&victim);
+	nap();
+	kill(victim.pid, SIGSTOP);
+	nap();
+	check_eq(proc_state(victim.pid), 'T');
+	for (int i = 0; i < 5; i++) {
+		check_eq(compel_seize(victim.pid, &stop), 0);
+		check_eq(stop.state, COMPEL_STOPPED);
+		check_eq(stop.stop_signal, SIGSTOP);
+		check_eq(batch_getpid(victim.pid), victim.pid);
+		check_eq(compel_detach(victim.pid), 0);
+		usleep(1000);
+		check_eq(proc_state(victim.pid), 'T');
+	}
+	kill(victim.pid, SIGCONT);
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
+static void test_stop_while_injected(void)
+{
+	struct victim victim = victim_start(victim_reads);
+	struct compel_call call = { .nr = SYS_getpid };
+	struct compel_inject *inject;
+	struct compel_stop stop;
+
+	victim_ready(&victim);
+	nap();
+	check_eq(compel_seize(victim.pid, &stop), 0);
+	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	kill(victim.pid, SIGSTOP);
+	check_eq(compel_batch(inject, &call, 1), 0);
+	check_eq(call.ret, victim.pid);
+	check_eq(compel_inject_end(&inject), 0);
+	check_eq(compel_detach(victim.pid), 0);
+	nap();
+	check_eq(proc_state(victim.pid), 'T');
+	kill(victim.pid, SIGCONT);
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
+static void test_killed(void)
+{
+	struct victim victim = victim_start(victim_reads);
+	struct compel_call call = { .nr = SYS_getpid };
+	struct compel_inject *inject;
+	struct compel_stop stop;
+	int64_t ret;
+
+	victim_ready(&victim);
+	check_eq(compel_seize(victim.pid, &stop), 0);
+	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	check_eq(compel_batch(inject, &call, 1), 0);
+	kill(victim.pid, SIGKILL);
+	check_eq(compel_syscall(inject, SYS_getpid, call.args, &ret), -ESRCH);
+	check_eq(compel_batch(inject, &call, 1), -ESRCH);
+	check_eq(compel_inject_end(&inject), -ESRCH);
+	check_eq(compel_detach(victim.pid), -ESRCH);
+	close(victim.to);
+	close(victim.from);
+	waitpid(victim.pid, NULL, 0);
+	check_eq(compel_seize(victim.pid, &stop), -ESRCH);
+}
+
+static int victim_exits(int in, int out)
+{
+	return 7;
+}
+
+static void test_zombie(void)
+{
+	struct victim victim = victim_start(victim_exits);
+	struct compel_stop stop;
+	siginfo_t info;
+
+	check_eq(waitid(P_PID, victim.pid, &info, WEXITED | WNOWAIT), 0);
+	check_eq(compel_seize(victim.pid, &stop), 0);
+	check_eq(stop.state, COMPEL_ZOMBIE);
+	check_eq(WEXITSTATUS(victim_end(&victim)), 7);
+}
+
+/* ---- threads ------------------------------------------------------------ */
+
+static volatile pid_t thread_tid;
+
+static void *thread_waits(void *in)
+{
+	char c;
+
+	thread_tid = syscall(SYS_gettid);
+	return read(*(int *)in, &c, 1) == 1 ? NULL : in;
+}
+
+static int victim_threads(int in, int out)
+{
+	void *failed;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, thread_waits, &in))
+		return 1;
+	while (!thread_tid)
+		usleep(100);
+	if (write(out, (void *)&thread_tid, sizeof(thread_tid)) != sizeof(thread_tid))
+		return 2;
+	pthread_join(thread, &failed);
+	return failed ? 3 : 0;
+}
+
+static void test_batch_in_thread(void)
+{
+	struct victim victim = victim_start(victim_threads);
+	struct compel_call calls[] = { { .nr = SYS_gettid }, { .nr = SYS_getpid } };
+	struct compel_inject *inject;
+	struct compel_stop stop;
+	pid_t tid;
+
+	check_eq(read(victim.from, &tid, sizeof(tid)), sizeof(tid));
+	nap();
+	check_eq(compel_seize_begin(victim.pid), 0);
+	check_eq(compel_seize_begin(tid), 0);
+	check_eq(compel_seize_wait(victim.pid, &stop), 0);
+	check_eq(compel_seize_wait(tid, &stop), 0);
+	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	for (int i = 0; i < 3; i++) {
+		check_eq(compel_batch_in(inject, tid, calls, 2), 0);
+		check_eq(calls[0].ret, tid);
+		check_eq(calls[1].ret, victim.pid);
+		check_eq(compel_batch_in(inject, victim.pid, calls, 2), 0);
+		check_eq(calls[0].ret, victim.pid);
+	}
+	check_eq(compel_inject_end(&inject), 0);
+	check_eq(compel_detach(tid), 0);
+	check_eq(compel_detach(victim.pid), 0);
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
+/* ---- restricted tasks --------------------------------------------------- */
+
+static int victim_strict(int in, int out)
+{
+	char c = 'r';
+
+	if (prctl(PR_SET_SECCOMP, 1 /* SECCOMP_MODE_STRICT */))
+		return 1;
+	if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+		return 2;
+	syscall(SYS_exit, 0);
+	return 3;
+}
+
+static int victim_no_wx(int in, int out)
+{
+	char c = 'r';
+
+	prctl(65 /* PR_SET_MDWE, Linux 6.3 */, 1, 0, 0, 0);
+	return write(out, &c, 1) == 1 && read(in, &c, 1) == 1 ? 0 : 2;
+}
+
+static void test_restricted(int (*fn)(int in, int out))
+{
+	struct victim victim = victim_start(fn);
+	struct compel_stop stop;
+
+	victim_ready(&victim);
+	nap();
+	check_eq(compel_seize(victim.pid, &stop), 0);
+	check_eq(remote_getpid(victim.pid), victim.pid);
+	check_eq(batch_getpid(victim.pid), victim.pid);
+	check_eq(compel_detach(victim.pid), 0);
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
+/* ---- descriptors and memory --------------------------------------------- */
+
+static void test_socket_and_scratch(void)
+{
+	struct victim victim = victim_start(victim_reads);
+	struct compel_inject *inject;
+	struct compel_stop stop;
+	uint64_t scratch, addr;
+	char text[64] = "";
+	int fd, remote_fd;
+	int64_t ret;
+	size_t size;
+
+	victim_ready(&victim);
+	nap();
+	check_eq(compel_seize(victim.pid, &stop), 0);
+	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	check_eq(compel_scratch(inject, &scratch, &size), 0);
+	check(size >= 16384);
+	check_eq(compel_write(inject, scratch, "hello", 5), 0);
+	check_eq(compel_socket(inject, &fd, &remote_fd), 0);
+	check_eq(compel_write(inject, scratch, "hello", 5), 0);
+	check_eq(compel_syscall(inject, SYS_write, (uint64_t[6]){ remote_fd, scratch, 5 }, &ret),
+		 0);
+	check_eq(ret, 5);
+	check_eq(read(fd, text, sizeof(text)), 5);
+	check(strcmp(text, "hello") == 0);
+
+	check_eq(compel_mmap(inject, 5000, PROT_READ, &addr), 0);
+	check_eq(compel_write(inject, addr + 4990, "bye", 3), 0); /* by force */
+	check_eq(compel_read(inject, addr + 4990, text, 3), 0);
+	check(strncmp(text, "bye", 3) == 0);
+	check_eq(compel_inject_end(&inject), 0);
+	check_eq(read(fd, text, sizeof(text)), 0); /* the other end is closed */
+	close(fd);
+	check_eq(compel_detach(victim.pid), 0);
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
 int main(void)
 {
 	compel_set_log(log_errors);
 	test_spinning();
 	test_interrupted_read();
+	test_batch_in_interrupted_read();
+	test_no_trace(victim_reads);
+	test_no_trace(victim_blocks_sigtrap);
+	test_no_trace(victim_ignores_sigtrap);
+	test_signals_in_flight();
+	test_sleepers();
+	test_group_stop();
+	test_stop_while_injected();
+	test_killed();
+	test_zombie();
+	test_batch_in_thread();
+	test_socket_and_scratch();
+	test_restricted(victim_no_wx);
+	if (geteuid() == 0)
+		test_restricted(victim_strict);
 	return 0;
 }
