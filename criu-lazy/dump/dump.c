@@ -162,11 +162,8 @@ static int phase_look(struct dump *dump)
 
 static int dump_descriptors(struct dump *dump, struct task *task)
 {
-	const struct task_facts *facts = task_facts(task);
-	int ret = 0;
+	int ret = files_dump_task(dump, task, task_facts(task)->ids.files);
 
-	if (!facts->shares_files)
-		ret = files_dump_task(dump, task, facts->ids.files);
 	return ret ? ret : fs_dump_task(dump, task);
 }
 
@@ -227,9 +224,7 @@ static int phase_memory(struct dump *dump)
 
 static int phase_end_files(struct dump *dump)
 {
-	int ret = files_dump_end(dump);
-
-	return ret ? ret : locks_dump_end(dump);
+	return files_dump_end(dump);
 }
 
 static int phase_seccomp(struct dump *dump)
@@ -254,6 +249,7 @@ static const struct phase {
 	{ "check namespaces", namespaces_check },
 	{ "check sessions", sessions_check },
 	{ "ids", ids_collect },
+	{ "file locks", locks_dump },
 	{ "check memory", phase_check_memory },
 	{ "files", phase_files },
 	{ "ask", phase_ask },
@@ -292,7 +288,6 @@ static void finish(struct dump *dump, bool failed)
 	tree_collect_free(&dump->tree);
 	tree_fini(&dump->tree);
 	seccomp_table_free(dump->seccomp);
-	image_abandon(&dump->locks_img);
 	if (dump->images)
 		image_dir_close(dump->images);
 }
