@@ -36,6 +36,7 @@ int inventory_dump(struct dump *dump)
 {
 	InventoryEntry entry = INVENTORY_ENTRY__INIT;
 	TaskKobjIdsEntry ids = TASK_KOBJ_IDS_ENTRY__INIT;
+	const unsigned int method = dump->opts->network_lock;
 	char run_id[RUN_ID_SIZE];
 	int ret = make_run_id(run_id);
 
@@ -56,7 +57,8 @@ int inventory_dump(struct dump *dump)
 	entry.has_tcp_close = dump->opts->tcp_close;
 	entry.tcp_close = dump->opts->tcp_close;
 	entry.has_network_lock_method = true;
-	entry.network_lock_method = dump->opts->network_lock;
+	/* Counted from 0 in the image and from 1 in RPC and options (0: the default, the first). */
+	entry.network_lock_method = method ? method - 1 : 0;
 	entry.dump_criu_run_id = run_id;
 	return image_write_one(dump->images, IMG_INVENTORY, 0, &entry.base);
 }
