@@ -40,6 +40,14 @@ $(BIN): build/release/libcore.a build/release/criu-lazy/main.o
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ build/release/criu-lazy/main.o $< $(LIBS)
 
+# Small programs that show how compel is used.
+EXAMPLES := $(patsubst compel/examples/%.c,build/examples/%,$(wildcard compel/examples/*.c))
+examples: $(EXAMPLES)
+build/examples/%: compel/examples/%.c build/release/libcore.a
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(INCLUDES) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 unit: $(UNIT_BINS)
 	@scripts/build/run-unit $(UNIT_BINS)
 
@@ -64,4 +72,4 @@ uninstall:
 clean:
 	rm -rf build $(BIN)
 
-.PHONY: all unit test demo bench lint install uninstall clean
+.PHONY: all examples unit test demo bench lint install uninstall clean

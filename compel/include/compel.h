@@ -39,13 +39,23 @@ struct compel_stop {
  * PTRACE_SEIZE + PTRACE_INTERRUPT one thread and wait until it is stopped
  * (ptrace(2), PTRACE_SEIZE). Options: EXITKILL is not set; SUSPEND_SECCOMP is,
  * where allowed. tid is as the tracer sees it. Pending signals stay pending: a
- * signal-delivery stop met on the way is re-injected at detach.
+ * signal that was just being delivered goes back into its queue, siginfo and all.
+ * -ETIMEDOUT: it did not stop within 5 seconds (a vfork parent waits for its
+ * child, say); the request goes with the tracer. A child of the tracer itself
+ * that ends while it is seized is reaped here.
  */
 int compel_seize(pid_t tid, struct compel_stop *out);
-/* For many threads at once: request first, then wait, so that latencies overlap. */
+/*
+ * For many threads at once: request first, then wait, so that latencies
+ * overlap. begin says -ESRCH for a zombie, too; compel_seize() tells them apart.
+ */
 int compel_seize_begin(pid_t tid);
 int compel_seize_wait(pid_t tid, struct compel_stop *out);
-/* Lets one thread go; a group-stopped one stays stopped. */
+/*
+ * Lets one thread go; a group-stopped one stays stopped. An interrupted system
+ * call restarts as the kernel would have it, unless a compel_syscall() was the
+ * last thing before (compel_inject_end() sees to that).
+ */
 int compel_detach(pid_t tid);
 
 /*
@@ -60,6 +70,11 @@ struct compel_context {
 	uint64_t regs[40];                                       /* NT_PRSTATUS */
 	uint8_t fpu[COMPEL_XSAVE_MAX] __attribute__((aligned(64))); /* NT_X86_XSTATE */
 };
+/*
+ * Of a stopped thread; changes nothing in it. A restartable sequence (rseq(2))
+ * that the stop broke into is shown aborted, as the kernel would abort it: the
+ * instruction pointer is its abort handler's. -EOPNOTSUPP: a 32-bit thread.
+ */
 int compel_context_get(pid_t tid, struct compel_context *ctx);
 int compel_context_set(pid_t tid, const struct compel_context *ctx);
 
@@ -70,10 +85,14 @@ struct compel_inject;
 /*
  * Prepares a stopped thread for injection: saves its context, blocks signals,
  * finds a syscall instruction in the vDSO (or, without one, in any executable
- * mapping). pid: the process; tid: the stopped thread to run in.
+ * mapping). pid: the process; tid: the stopped thread to run in. A seccomp
+ * filter that could not be suspended (no CAP_SYS_ADMIN) is refused with -EPERM.
  */
 int compel_inject_begin(pid_t pid, pid_t tid, struct compel_inject **out);
-/* Unmaps whatever was mapped, restores the context, frees. Safe on a dead tracee. */
+/*
+ * Closes and unmaps what was opened and mapped, restores the context, frees,
+ * clears *inject. Does not detach. Safe on a dead tracee (-ESRCH).
+ */
 int compel_inject_end(struct compel_inject **inject);
 
 /* One remote system call; *ret is the raw kernel return (negative errno on failure). */
@@ -100,7 +119,9 @@ int compel_scratch(struct compel_inject *inject, uint64_t *addr, size_t *size);
 /*
  * A position-independent blob: bytes with the entry at `entry`. It is called as
  *     int64_t entry(void *args)
- * on a stack of its own with all signals blocked, in the seized thread, and ends by returning.
+ * on a stack of its own (64 KiB) with all signals blocked, in the seized thread, and ends by
+ * returning. It may use any register. Its own data is writable except where the task may have no
+ * memory that is both writable and executable.
  */
 struct compel_blob {
 	const void *code;
@@ -112,9 +133,11 @@ int compel_run(struct compel_inject *inject, const struct compel_blob *blob, voi
 	       size_t args_size, int64_t *ret);
 
 /* A stream socket pair between the tracer (*fd, owned by the caller) and the task (*remote_fd,
- * closed by compel_inject_end), across any namespace. */
+ * closed by compel_inject_end), across any namespace. The task's thread must share its
+ * process's descriptors. */
 int compel_socket(struct compel_inject *inject, int *fd, int *remote_fd);
-/* Starts the blob as a server: it runs (the tracee continues) until compel_server_wait(). */
+/* Starts the blob as a server: it runs (the tracee continues) until compel_server_wait(), which
+ * waits for it to return. compel_inject_end() on a running one stops it where it is. */
 int compel_server_start(struct compel_inject *inject, const struct compel_blob *blob,
 			const void *args, size_t args_size);
 int compel_server_wait(struct compel_inject *inject, int64_t *ret);

@@ -17,14 +17,29 @@ struct mem_task_facts {
 	uint64_t brk;	   /* brk(0) in the task */
 };
 
-/* Dumper, tree frozen. Once, before and after the tasks. end() also dumps the contents of
- * shared segments, once each (pagemap-shmem-SHMID.img). */
+/* Dumper, tree frozen. Once, before and after the tasks. */
 int mem_dump_begin(struct dump *dump);
 int mem_dump_end(struct dump *dump);
-/* Only looks: -EOPNOTSUPP (logged) if the task has an area that cannot be dumped. */
+/*
+ * Only looks: -EOPNOTSUPP (logged) if the task has an area that cannot be dumped. Call it before
+ * anything is injected: what it saw is what mem_dump_task() dumps, so our own mappings in the task
+ * stay out.
+ */
 int mem_dump_check(struct dump *dump, struct task *task);
 /* mm-PID.img, pagemap-PID.img and pages-N.img of one task. */
 int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_facts *facts);
+
+/*
+ * Dumper. The content of a shared file (memfd, anonymous shared memory), once each, as
+ * pagemap-shmem-*SHMID.img. fd: ours, borrowed, O_PATH is fine; it is opened anew.
+ */
+int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid);
+
+/*
+ * Any process of the restore. Fills the file behind fd (writable, sealed afterwards only, as long
+ * as the image says) with pagemap-shmem-SHMID.img. A segment without an image is all zeros: 0.
+ */
+int shmem_fill(const struct restore *restore, uint64_t shmid, int fd);
 
 /* Restorer, plan: finds the shared segments of all mm images (anonymous shared, SysV), their sizes
  * and users. */

@@ -18,6 +18,9 @@ ifneq ($(ARCH),x86_64)
 BLOB_CFLAGS := $(filter-out -mno-red-zone -fcf-protection=none,$(BLOB_CFLAGS))
 endif
 
+# A blob is one read-write-execute segment by design; linkers that warn of it are told so.
+BLOB_LDFLAGS := $(shell ld --help 2>/dev/null | grep -q warn-rwx-segments && echo -Wl,--no-warn-rwx-segments)
+
 define blob
 $(1)_BLOB_SRCS := $$(wildcard criu-lazy/blob/$(1)/*.c compel/blob/$(1)/*.c criu-lazy/blob/common/*.c)
 $(1)_BLOB_OBJS := $$($(1)_BLOB_SRCS:%.c=build/blob/$(1)/%.o)
@@ -26,7 +29,7 @@ build/blob/$(1)/%.o: %.c
 	@echo "  BLOB    $$@"
 	$$(Q)$$(CC) $$(BLOB_CFLAGS) -MMD -MP -c -o $$@ $$<
 build/blob/$(1).elf: $$($(1)_BLOB_OBJS) scripts/build/blob.lds
-	$$(Q)$$(CC) -nostdlib -static -Wl,--gc-sections,--build-id=none,-T,scripts/build/blob.lds,--no-dynamic-linker,-z,noexecstack -o $$@ $$($(1)_BLOB_OBJS)
+	$$(Q)$$(CC) -nostdlib -static $$(BLOB_LDFLAGS) -Wl,--gc-sections,--build-id=none,-T,scripts/build/blob.lds,--no-dynamic-linker,-z,noexecstack -o $$@ $$($(1)_BLOB_OBJS)
 build/blob/$(1)-blob.h: build/blob/$(1).elf scripts/build/embed-blob
 	$$(Q)scripts/build/embed-blob $(1) $$< > $$@.tmp && mv $$@.tmp $$@
 -include $$($(1)_BLOB_OBJS:.o=.d)

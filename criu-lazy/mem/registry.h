@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Inside mem/ only: what the dump of memory remembers from task to task. */
+#ifndef MEM_REGISTRY_H
+#define MEM_REGISTRY_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/proc_maps.h"
+
+struct dump;
+
+/* A shared file whose content is dumped already, by identity. */
+struct mem_segment {
+	dev_t dev;
+	ino_t ino;
+	uint32_t shmid;
+};
+
+/* The areas of a task as they were before anything was injected. */
+struct mem_known_task {
+	pid_t host_pid;
+	struct proc_vmas vmas;
+};
+
+struct shmem_registry {
+	uint64_t shm_dev; /* see mem_area_classify() */
+	struct mem_segment *segments;
+	size_t nr_segments;
+	struct mem_known_task *tasks;
+	size_t nr_tasks;
+};
+
+/* Writes pagemap entries, joining those that touch and have the same flags. */
+struct pagemap_writer {
+	struct image *img;
+	uint64_t start, end; /* of the entry not yet written; equal: none */
+	uint32_t flags;
+};
+int pagemap_writer_begin(struct dump *dump, enum image_kind kind, uint64_t id, uint32_t pages_id,
+			 struct pagemap_writer *out);
+int pagemap_writer_add(struct pagemap_writer *writer, uint64_t start, uint64_t end, uint32_t flags);
+/* Closes the file in any case; flushes it unless failed. */
+int pagemap_writer_end(struct pagemap_writer *writer, int failed);
+
+#endif
