@@ -21,6 +21,8 @@
 /* error: a human must act; otherwise a debug line. Set once, before other calls. */
 typedef void (*compel_log_fn)(bool is_error, const char *fmt, va_list args);
 void compel_set_log(compel_log_fn fn);
+/* How long a thread may take to stop when seized; 5000 ms unless set. */
+void compel_set_stop_timeout(unsigned int ms);
 
 /* ---- threads ------------------------------------------------------------ */
 
@@ -40,7 +42,7 @@ struct compel_stop {
  * (ptrace(2), PTRACE_SEIZE). Options: EXITKILL is not set; SUSPEND_SECCOMP is,
  * where allowed. tid is as the tracer sees it. Pending signals stay pending: a
  * signal that was just being delivered goes back into its queue, siginfo and all.
- * -ETIMEDOUT: it did not stop within 5 seconds (a vfork parent waits for its
+ * -ETIMEDOUT: it did not stop in time (a vfork parent waits for its
  * child, say); the request goes with the tracer. A child of the tracer itself
  * that ends while it is seized is reaped here.
  */

@@ -20,9 +20,15 @@
 #include "internal.h"
 
 enum {
-	SEIZE_TIMEOUT_MS = 5000,
 	REQUEUE_LIMIT = 256, /* signals that come faster than we put them back */
 };
+
+static unsigned int stop_timeout_ms = 5000;
+
+void compel_set_stop_timeout(unsigned int ms)
+{
+	stop_timeout_ms = ms;
+}
 
 /* Set when the kernel forbids suspending seccomp (no CAP_SYS_ADMIN, or we are filtered ourselves).
  */
@@ -177,9 +183,9 @@ static int seize_timed_out(pid_t tid)
 	proc_read(tid, "syscall", call, sizeof(call));
 	return compel_fail(
 		-ETIMEDOUT,
-		"task %d: did not stop within %d s: state %c, waits in %s, system call %s "
+		"task %d: did not stop within %u ms: state %c, waits in %s, system call %s "
 		"(a vfork parent waits for its child)",
-		tid, SEIZE_TIMEOUT_MS / 1000, proc_state(tid) ?: '?', *wchan ? wchan : "?",
+		tid, stop_timeout_ms, proc_state(tid) ?: '?', *wchan ? wchan : "?",
 		*call ? call : "?");
 }
 
@@ -196,7 +202,7 @@ int compel_requeue(pid_t tid, int sig, uint64_t mask, int *status)
 		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 		if (ptrace(PTRACE_CONT, tid, NULL, sig) < 0)
 			return -ESRCH;
-		ret = compel_wait_for(tid, status, SEIZE_TIMEOUT_MS);
+		ret = compel_wait_for(tid, status, stop_timeout_ms);
 		if (!ret && status_is_event_stop(*status))
 			return compel_mask_set(tid, mask);
 		sig = WSTOPSIG(*status);
@@ -231,7 +237,7 @@ int compel_seize_wait(pid_t tid, struct compel_stop *out)
 	int status;
 	int ret;
 
-	ret = compel_wait_for(tid, &status, SEIZE_TIMEOUT_MS);
+	ret = compel_wait_for(tid, &status, stop_timeout_ms);
 	if (ret == -ETIMEDOUT)
 		return seize_timed_out(tid);
 	if (!ret && !status_is_event_stop(status)) {
