@@ -8,6 +8,10 @@
 /* files/ */
 extern const struct kind_ops regular_kind;
 
+/* pipes/ */
+extern const struct kind_ops pipe_kind;
+extern const struct kind_ops fifo_kind;
+
 /* events/ */
 extern const struct kind_ops eventfd_kind;
 extern const struct kind_ops epoll_kind;

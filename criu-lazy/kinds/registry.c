@@ -7,14 +7,8 @@
 #include "kinds/kind.h"
 
 static const struct kind_ops *const kinds[] = {
-	&eventfd_kind,
-	&epoll_kind,
-	&timerfd_kind,
-	&signalfd_kind,
-	&inotify_kind,
-	&pidfd_kind,
-	&regular_kind,
-	NULL,
+	&eventfd_kind, &epoll_kind, &timerfd_kind, &signalfd_kind, &inotify_kind,
+	&pidfd_kind,   &pipe_kind,  &fifo_kind,	   &regular_kind,  NULL,
 };
 
 const struct kind_ops *kind_by_type(FdTypes type)

@@ -224,7 +224,7 @@ static int open_at_name(const char *path, const struct stat *st, const char *nam
 		return errno == ENOENT ? -EAGAIN : -errno;
 	if (!is_same_file(&found, st))
 		return -EEXIST;
-	fd = open(name, flags | O_NOFOLLOW);
+	fd = open(name, flags);
 	if (fd < 0)
 		ret = -errno;
 	if (is_mine && unlink(name))
@@ -253,7 +253,7 @@ int remap_open(struct remap *remap, const char *name, int flags, int *fd)
 		ret = open_at_name(path, &st, name, flags, fd);
 	if (!ret)
 		return 0;
-	*fd = open(path, flags | O_NOFOLLOW);
+	*fd = open(path, flags);
 	if (*fd < 0)
 		return log_errno("file %u: open %s (was %s)", remap->orig_id, path, name);
 	return 0;

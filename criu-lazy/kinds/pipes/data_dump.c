@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "kinds/pipes/data.h"
+#include "pipe-data.pb-c.h"
+#include "util/log.h"
+#include "util/scope.h"
+
+/* Something to read from: our duplicate, or the pipe opened again if that is a write end. */
+static int open_source(const struct fd_probe *probe, int *fd)
+{
+	char path[64];
+
+	if ((probe->flags & O_ACCMODE) != O_WRONLY && !(probe->flags & O_PATH)) {
+		*fd = fcntl(probe->fd, F_DUPFD_CLOEXEC, 0);
+	} else {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", probe->fd);
+		*fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+	if (*fd < 0)
+		return log_errno("task %d: fd %d: read %s", probe->task->pid, probe->number,
+				 probe->link);
+	return 0;
+}
+
+/* A pipe of ours with as many buffers: tee(2) takes one of it for each of the source. */
+static int open_copy(const struct fd_probe *probe, int size, int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+		return log_errno("task %d: fd %d: a pipe to copy %s to", probe->task->pid,
+				 probe->number, probe->link);
+	if (fcntl(ends[1], F_GETPIPE_SZ) < size && fcntl(ends[1], F_SETPIPE_SZ, size) < 0)
+		log_debug("pipe size %d is not allowed here", size);
+	return 0;
+}
+
+static int write_record(struct image *img, uint32_t pipe_id, int size, const void *bytes,
+			size_t len)
+{
+	PipeDataEntry entry = PIPE_DATA_ENTRY__INIT;
+	int ret;
+
+	entry.pipe_id = pipe_id;
+	entry.bytes = (uint32_t)len;
+	entry.has_size = true;
+	entry.size = (uint32_t)size;
+	ret = image_write(img, &entry.base);
+	return ret || !len ? ret : image_write_raw(img, bytes, len);
+}
+
+/* A packet's end ends a read, also in the copy: its buffers keep their flags. */
+static int write_records(struct image *img, uint32_t pipe_id, int size, int fd, size_t total)
+{
+	scoped_free char *buf = malloc(total);
+
+	if (!buf)
+		return log_ret(-ENOMEM, "pipe %u: %zu bytes", pipe_id, total);
+	while (total) {
+		ssize_t got = read(fd, buf, total);
+		int ret;
+
+		if (got <= 0)
+			return log_ret(got ? -errno : -EIO, "pipe %u: read its copy", pipe_id);
+		ret = write_record(img, pipe_id, size, buf, (size_t)got);
+		if (ret)
+			return ret;
+		total -= (size_t)got;
+	}
+	return 0;
+}
+
+static int copy_all(const struct fd_probe *probe, struct image *img, uint32_t pipe_id, int source,
+		    int size, int total)
+{
+	scoped_fd int from = -1;
+	scoped_fd int to = -1;
+	int ends[2];
+	ssize_t copied;
+	int ret = open_copy(probe, size, ends);
+
+	if (ret)
+		return ret;
+	from = ends[0];
+	to = ends[1];
+	copied = tee(source, to, (size_t)total, SPLICE_F_NONBLOCK);
+	if (copied < 0)
+		return log_errno("task %d: fd %d: copy what is in %s", probe->task->pid,
+				 probe->number, probe->link);
+	if (copied != total)
+		return log_ret(-EOPNOTSUPP,
+			       "task %d: fd %d: %s holds %d bytes in a pipe of %d: only %zd can be "
+			       "copied (raise fs.pipe-max-size or fs.pipe-user-pages-soft)",
+			       probe->task->pid, probe->number, probe->link, total, size, copied);
+	return write_records(img, pipe_id, size, from, (size_t)total);
+}
+
+int pipe_data_dump(struct dump *dump, const struct fd_probe *probe, enum image_kind kind,
+		   uint32_t pipe_id)
+{
+	static const char owner;
+	uint32_t *is_done = files_dump_slot(dump, &owner, kind, pipe_id);
+	scoped_fd int source = -1;
+	struct image *img;
+	int total = 0, size, ret;
+
+	if (!is_done)
+		return -ENOMEM;
+	if (*is_done)
+		return 0;
+	ret = files_dump_image(dump, kind, &img);
+	if (!ret)
+		ret = open_source(probe, &source);
+	if (ret)
+		return ret;
+	size = fcntl(source, F_GETPIPE_SZ);
+	if (size < 0 || ioctl(source, FIONREAD, &total))
+		return log_errno("task %d: fd %d: size of %s", probe->task->pid, probe->number,
+				 probe->link);
+	if (total)
+		ret = copy_all(probe, img, pipe_id, source, size, total);
+	else
+		ret = write_record(img, pipe_id, size, NULL, 0);
+	*is_done = 1;
+	return ret;
+}
