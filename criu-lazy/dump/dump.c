@@ -162,8 +162,11 @@ static int phase_look(struct dump *dump)
 
 static int dump_descriptors(struct dump *dump, struct task *task)
 {
-	int ret = files_dump_task(dump, task, task_facts(task)->ids.files);
+	const struct task_facts *facts = task_facts(task);
+	int ret = 0;
 
+	if (!facts->shares_files)
+		ret = files_dump_task(dump, task, facts->ids.files);
 	return ret ? ret : fs_dump_task(dump, task);
 }
 
@@ -224,7 +227,9 @@ static int phase_memory(struct dump *dump)
 
 static int phase_end_files(struct dump *dump)
 {
-	return files_dump_end(dump);
+	int ret = files_dump_end(dump);
+
+	return ret ? ret : locks_dump_end(dump);
 }
 
 static int phase_seccomp(struct dump *dump)
@@ -249,7 +254,6 @@ static const struct phase {
 	{ "check namespaces", namespaces_check },
 	{ "check sessions", sessions_check },
 	{ "ids", ids_collect },
-	{ "file locks", locks_dump },
 	{ "check memory", phase_check_memory },
 	{ "files", phase_files },
 	{ "ask", phase_ask },
@@ -288,6 +292,7 @@ static void finish(struct dump *dump, bool failed)
 	tree_collect_free(&dump->tree);
 	tree_fini(&dump->tree);
 	seccomp_table_free(dump->seccomp);
+	image_abandon(&dump->locks_img);
 	if (dump->images)
 		image_dir_close(dump->images);
 }

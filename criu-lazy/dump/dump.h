@@ -43,6 +43,7 @@ struct dump {
 	struct file_registry *files;
 	struct shmem_registry *shmem;
 	struct image *files_img;       /* files.img, open while descriptors are dumped */
+	struct image *locks_img;       /* filelocks.img, if there is a lock */
 	struct seccomp_table *seccomp; /* filters seen */
 	uint32_t next_pages_id;
 	struct dump_counters counters;
@@ -54,5 +55,12 @@ struct dump {
  * running as before.
  */
 int dump_run(const struct options *opts);
+
+/*
+ * For files_dump_task(), once per descriptor, fdinfo its text: records the file locks it holds, or
+ * refuses them (-EOPNOTSUPP, logged). is_new: its open file description was not seen before.
+ */
+int locks_dump_descriptor(struct dump *dump, const struct task *task, int fd, const char *fdinfo,
+			  bool is_new);
 
 #endif

@@ -112,6 +112,8 @@ static int collect_task(struct sharing sharing[RESOURCES], struct task *task)
 
 		if (ret)
 			return ret;
+		if (resources[i].what == KCMP_FILES)
+			task_facts(task)->shares_files = is_shared;
 		if (is_shared && !resources[i].may_be_shared)
 			return log_ret(-EOPNOTSUPP,
 				       "task %d: shares its %s with another process, which is not "

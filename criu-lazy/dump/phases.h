@@ -15,8 +15,8 @@ int ids_collect(struct dump *dump);
 /* ids-PID.img. */
 int ids_dump_task(struct dump *dump, const struct task *task);
 
-/* Locks held by the tree: refused without --file-locks, else filelocks.img. */
-int locks_dump(struct dump *dump);
+/* Closes filelocks.img (see locks_dump_descriptor()). */
+int locks_dump_end(struct dump *dump);
 
 int pstree_dump(struct dump *dump);
 /* timens-0.img: the clocks at the time of the dump. */

@@ -337,11 +337,13 @@ static int dump_held(struct dump *dump, struct held_probe *held, struct image *f
 		.host_pid = probe->task->host_pid,
 		.number = probe->number,
 	};
+	bool is_new;
 	uint32_t *id;
 	int ret;
 
 	ret = identity_find(dump->files->identity, &key, &id);
-	if (!ret && !*id) {
+	is_new = !ret && !*id;
+	if (is_new) {
 		uint32_t fresh = files_dump_new_id(dump);
 
 		*id = fresh;
@@ -349,6 +351,9 @@ static int dump_held(struct dump *dump, struct held_probe *held, struct image *f
 		if (!ret)
 			ret = dump_object(dump, held->ops, probe, fresh);
 	}
+	if (!ret)
+		ret = locks_dump_descriptor(dump, probe->task, probe->number, probe->fdinfo,
+					    is_new);
 	if (ret)
 		return ret;
 	entry.id = *id;
