@@ -20,9 +20,11 @@
 #include "tree/tree.h"
 #include "util/undo.h"
 
-struct file_table;  /* kinds/: file objects of the images */
-struct shmem_table; /* mem/: shared segments */
+struct file_table;     /* kinds/: file objects of the images */
+struct shmem_table;    /* mem/: shared segments */
 struct restore_shared; /* restore/: memory shared by all processes: stage, error */
+struct seccomp_filters;
+struct own_vdso; /* restore/: our own vDSO, which tasks get */
 
 struct restore {
 	const struct options *opts;
@@ -32,7 +34,10 @@ struct restore {
 	struct file_table *files;
 	struct shmem_table *shmem;
 	struct restore_shared *shared;
-	struct _InventoryEntry *inventory;
+	struct own_vdso *vdso;
+	struct seccomp_filters *seccomp; /* task/ */
+	uint32_t nr_alive;		 /* tasks that are no zombies */
+	struct InventoryEntry *inventory;
 };
 
 /*

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The tree of processes: who forks whom, and how all of it is taken back. */
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kinds/kind.h"
+#include "mem/mem.h"
+#include "restore/restore_task.h"
+#include "restore/sessions.h"
+#include "util/log.h"
+
+static void __attribute__((noreturn)) task_life(struct restore *restore, struct task *task);
+
+static int fork_task(struct restore *restore, struct task *task, uint64_t flags)
+{
+	int32_t set_tid = task->pid;
+	struct clone_args args = {
+		.flags = flags,
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
+		.set_tid = (uintptr_t)&set_tid,
+		.set_tid_size = 1,
+	};
+	long pid = syscall(SYS_clone3, &args, CLONE_ARGS_SIZE_VER1);
+
+	if (pid < 0 && errno == EEXIST)
+		return log_ret(-EBUSY, "task %d: its pid is in use", task->pid);
+	if (pid < 0)
+		return log_errno("task %d: fork", task->pid);
+	__atomic_store_n(&restore->shared->tasks[task->restore->index].host_pid,
+			 pid ? (int32_t)pid : set_tid, __ATOMIC_SEQ_CST);
+	if (!pid)
+		task_life(restore, task);
+	return 0;
+}
+
+static int fork_children(struct restore *restore, struct task *task, bool is_early)
+{
+	struct task *child;
+
+	task_for_each_child (child, task) {
+		int ret;
+
+		if (child->restore->is_born_early != is_early)
+			continue;
+		ret = fork_task(restore, child, 0);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Ends as the zombie ended. The parent is not asked: it has SIGCHLD blocked and waits for us. */
+static void __attribute__((noreturn)) become_zombie(const struct task *task)
+{
+	int signal = task->exit_code & 0x7f;
+
+	if (!signal)
+		_exit(task->exit_code >> 8 & 0xff);
+	if (!(task->exit_code & 0x80)) {
+		struct rlimit none = { 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+	}
+	if (signal != SIGKILL && signal != SIGSTOP) {
+		struct sigaction action = { .sa_handler = SIG_DFL };
+		sigset_t set;
+
+		sigaction(signal, &action, NULL);
+		sigemptyset(&set);
+		sigaddset(&set, signal);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+	}
+	syscall(SYS_kill, syscall(SYS_getpid), signal);
+	for (;;)
+		pause();
+}
+
+static int wait_zombies(const struct task *task)
+{
+	const struct task *child;
+
+	task_for_each_child (child, task) {
+		siginfo_t info;
+
+		if (child->state != TASK_DEAD)
+			continue;
+		if (waitid(P_PID, child->pid, &info, WEXITED | WNOWAIT) < 0)
+			return log_errno("task %d: wait for its dead child %d", task->pid,
+					 child->pid);
+	}
+	return 0;
+}
+
+static int live(struct restore *restore, struct task *task)
+{
+	int ret = 0;
+
+	if (!task->parent)
+		ret = files_open_all(restore);
+	if (!ret && !task->parent)
+		ret = shmem_open_all(restore);
+	if (!ret)
+		ret = fork_children(restore, task, true);
+	if (!ret)
+		ret = sessions_lead(restore, task);
+	if (!ret)
+		ret = fork_children(restore, task, false);
+	if (!ret)
+		ret = shared_arrive(restore->shared, STAGE_FORKED);
+	if (!ret)
+		ret = sessions_join(restore, task);
+	if (!ret)
+		ret = shared_arrive(restore->shared, STAGE_GROUPED);
+	if (ret)
+		return ret;
+	if (task->state == TASK_DEAD)
+		become_zombie(task);
+	ret = wait_zombies(task);
+	return ret ? ret : task_enter(restore, task);
+}
+
+static void __attribute__((noreturn)) task_life(struct restore *restore, struct task *task)
+{
+	int ret = live(restore, task);
+
+	if (ret && ret != -ECANCELED)
+		log_debug("task %d: gives up", task->pid);
+	shared_fail(restore->shared);
+	_exit(1);
+}
+
+int fork_root(struct restore *restore)
+{
+	return fork_task(restore, restore->tree.root,
+			 restore->opts->restore_sibling ? CLONE_PARENT : 0);
+}
+
+static bool is_gone(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	if (!waitid(P_PID, pid, &info, WEXITED | WNOHANG | __WALL) && info.si_pid == pid)
+		return true;
+	return syscall(SYS_kill, pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Orphans come to us (PR_SET_CHILD_SUBREAPER), so that they can be waited for. */
+void fork_kill_all(struct restore *restore)
+{
+	const struct timespec step = { .tv_nsec = 1000 * 1000 };
+	bool is_left = true;
+
+	if (restore->shared)
+		shared_fail(restore->shared); /* whoever is just being born leaves by itself */
+	for (int tries = 0; restore->shared && is_left && tries < 10000; tries++) {
+		is_left = false;
+		for (uint32_t i = 0; i < restore->shared->nr_tasks; i++) {
+			int32_t *slot = &restore->shared->tasks[i].host_pid;
+			pid_t pid = __atomic_load_n(slot, __ATOMIC_SEQ_CST);
+
+			if (!pid)
+				continue;
+			syscall(SYS_kill, pid, SIGKILL);
+			if (is_gone(pid))
+				__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
+			else
+				is_left = true;
+		}
+		if (is_left)
+			nanosleep(&step, NULL);
+	}
+	if (is_left)
+		log_warn("restore: some processes of the failed restore are still ending");
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Seccomp: filters are kept once in seccomp.img, each with the one below it. They are installed,
+ * the oldest first, while the restorer traces the thread with filters suspended
+ * (PTRACE_O_SUSPEND_SECCOMP), and before credentials go, so that no_new_privs is not needed.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "seccomp.pb-c.h"
+#include "task/task_restore.h"
+#include "util/log.h"
+
+enum { CHAIN_MAX = 4096, FILTER_MAX = 4096 * 8 };
+
+struct seccomp_filters {
+	SeccompEntry *entry;
+};
+
+static bool thread_mode(const CoreEntry *core, SeccompMode *mode)
+{
+	*mode = core->thread_core->has_seccomp_mode ? core->thread_core->seccomp_mode
+						    : SECCOMP_MODE__disabled;
+	return *mode != SECCOMP_MODE__disabled;
+}
+
+bool task_restore_has_seccomp(const CoreEntry *core)
+{
+	SeccompMode mode;
+
+	return core->thread_core && thread_mode(core, &mode);
+}
+
+/* The chain of a thread from its newest filter down; NULL ends it. */
+static const SeccompFilter *filter_at(const SeccompEntry *entry, uint32_t index)
+{
+	return entry && index < entry->n_seccomp_filters ? entry->seccomp_filters[index] : NULL;
+}
+
+static int check_chain(const struct restore *restore, const struct task *task, uint32_t index,
+		       uint64_t *bytes)
+{
+	const SeccompEntry *entry = restore->seccomp ? restore->seccomp->entry : NULL;
+
+	for (unsigned int depth = 0; depth < CHAIN_MAX; depth++) {
+		const SeccompFilter *filter = filter_at(entry, index);
+
+		if (!filter || !filter->filter.len || filter->filter.len > FILTER_MAX ||
+		    filter->filter.len % sizeof(struct sock_filter))
+			break;
+		*bytes += filter->filter.len + 128;
+		if (!filter->has_prev)
+			return 0;
+		index = filter->prev;
+	}
+	return log_ret(-EBADMSG, "task %d: seccomp.img: bad filter %u", task->pid, index);
+}
+
+static int plan_thread(struct restore *restore, const struct task *task, const CoreEntry *core)
+{
+	SeccompMode mode;
+	uint64_t bytes = 0;
+
+	if (!thread_mode(core, &mode) || mode == SECCOMP_MODE__strict)
+		return 0;
+	return check_chain(restore, task, core->thread_core->seccomp_filter, &bytes);
+}
+
+int task_restore_plan(struct restore *restore)
+{
+	ProtobufCMessage *msg = NULL;
+	const struct task *task;
+	int first = 0, ret;
+
+	restore->seccomp = calloc(1, sizeof(*restore->seccomp));
+	if (!restore->seccomp)
+		return -ENOMEM;
+	ret = image_read_one(restore->images, IMG_SECCOMP, 0, &seccomp_entry__descriptor, &msg);
+	if (ret && ret != -ENOENT)
+		return ret;
+	restore->seccomp->entry = (SeccompEntry *)msg;
+	tree_for_each (task, &restore->tree) {
+		for (size_t i = 0; i < task->nr_threads && task->state != TASK_DEAD; i++) {
+			ret = plan_thread(restore, task, task->restore->cores[i]);
+			if (ret && !first)
+				first = ret;
+		}
+	}
+	return first;
+}
+
+void task_restore_free(struct restore *restore)
+{
+	if (restore->seccomp && restore->seccomp->entry)
+		image_msg_free(&restore->seccomp->entry->base);
+	free(restore->seccomp);
+	restore->seccomp = NULL;
+}
+
+uint64_t task_restore_bytes(const struct restore *restore, const struct task *task)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < task->nr_threads; i++) {
+		const CoreEntry *core = task->restore->cores[i];
+		SeccompMode mode;
+
+		if (core->thread_core->creds)
+			bytes += core->thread_core->creds->n_groups * sizeof(uint32_t);
+		if (core->thread_core->signals_p)
+			bytes += core->thread_core->signals_p->n_signals * 256;
+		if (thread_mode(core, &mode) && mode == SECCOMP_MODE__filter)
+			check_chain(restore, task, core->thread_core->seccomp_filter, &bytes);
+		if (core->tc && core->tc->signals_s)
+			bytes += core->tc->signals_s->n_signals * 256;
+		if (core->tc && core->tc->timers)
+			bytes += core->tc->timers->n_posix * 512;
+	}
+	return bytes;
+}
+
+static void add_filter(struct compose *compose, struct calls *calls, const SeccompFilter *filter)
+{
+	struct sock_fprog program = { .len = filter->filter.len / sizeof(struct sock_filter) };
+	uint64_t code = region_copy(&compose->region, filter->filter.data, filter->filter.len);
+
+	program.filter = (struct sock_filter *)(uintptr_t)code;
+	calls_must(calls, RESTORER_WHAT_SECCOMP, SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		   filter->has_flags ? filter->flags : 0,
+		   region_copy(&compose->region, &program, sizeof(program)));
+}
+
+int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntry *core)
+{
+	const SeccompFilter *chain[CHAIN_MAX];
+	const SeccompEntry *entry = compose->restore->seccomp->entry;
+	size_t depth = 0;
+	SeccompMode mode;
+
+	if (!thread_mode(core, &mode))
+		return 0;
+	calls_must(calls, RESTORER_WHAT_SECCOMP, RESTORER_OP_GATE, 0);
+	if (mode == SECCOMP_MODE__strict) {
+		calls_must(calls, RESTORER_WHAT_SECCOMP, SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0,
+			   0);
+		return 0;
+	}
+	for (const SeccompFilter *filter = filter_at(entry, core->thread_core->seccomp_filter);
+	     filter && depth < CHAIN_MAX;
+	     filter = filter->has_prev ? filter_at(entry, filter->prev) : NULL)
+		chain[depth++] = filter;
+	while (depth)
+		add_filter(compose, calls, chain[--depth]);
+	return 0;
+}
