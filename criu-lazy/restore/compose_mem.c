@@ -264,6 +264,15 @@ static void advise_area(struct compose *compose, const VmaEntry *vma)
 	}
 }
 
+static void lock_area(struct compose *compose, const VmaEntry *vma)
+{
+	bool is_on_fault = vma->has_lock_on_fault && vma->lock_on_fault;
+
+	if (vma_is_mapped(vma) && (vma->flags & MAP_LOCKED || is_on_fault))
+		calls_must(&compose->calls, RESTORER_WHAT_LOCK, SYS_mlock2, vma->start,
+			   vma->end - vma->start, is_on_fault ? MLOCK_ONFAULT : 0);
+}
+
 static void close_all(struct compose *compose)
 {
 	for (size_t i = 0; i < compose->nr_maps; i++)
@@ -302,6 +311,8 @@ int compose_mem(struct compose *compose)
 			calls_must(&compose->calls, RESTORER_WHAT_PROTECT, SYS_mprotect, vma->start,
 				   vma->end - vma->start, vma->prot);
 	}
+	for (size_t i = 0; i < mm->n_vmas; i++)
+		lock_area(compose, mm->vmas[i]);
 	close_all(compose);
 	return 0;
 }

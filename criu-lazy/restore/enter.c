@@ -278,6 +278,8 @@ static int compose_all(struct compose *compose, struct restorer_args *args)
 	const CoreEntry *core = task->restore->cores[0];
 	int ret = compose_vdso_park(compose);
 
+	if (log_fd() >= 0)
+		calls_try(&compose->calls, RESTORER_WHAT_CLOSE, SYS_close, log_fd());
 	unmap_ours(compose);
 	if (task->restore->mm->has_thp_disabled && task->restore->mm->thp_disabled)
 		calls_must(&compose->calls, RESTORER_WHAT_PRCTL, SYS_prctl, PR_SET_THP_DISABLE, 1);

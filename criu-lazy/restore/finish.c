@@ -164,7 +164,8 @@ static int let_go(struct restore *restore, struct task *task, size_t index)
 	pid_t tid = task->threads[index].host_tid;
 	int ret = compel_detach(tid);
 
-	return ret ? log_ret(ret, "task %d: thread %d: detach", task->pid, tid) : 0;
+	/* Threads that run already may have ended this one. */
+	return ret && ret != -ESRCH ? log_ret(ret, "task %d: thread %d: detach", task->pid, tid) : 0;
 }
 
 int finish_seize(struct restore *restore)

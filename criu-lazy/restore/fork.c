@@ -145,10 +145,6 @@ int fork_root(struct restore *restore)
 
 static bool is_gone(pid_t pid)
 {
-	siginfo_t info = { 0 };
-
-	if (!waitid(P_PID, pid, &info, WEXITED | WNOHANG | __WALL) && info.si_pid == pid)
-		return true;
 	return syscall(SYS_kill, pid, 0) < 0 && errno == ESRCH;
 }
 
@@ -169,6 +165,9 @@ void fork_kill_all(struct restore *restore)
 			if (!pid)
 				continue;
 			syscall(SYS_kill, pid, SIGKILL);
+			/* Seized threads as well: a traced one is not reaped without us. */
+			while (waitpid(-1, NULL, __WALL | WNOHANG) > 0)
+				;
 			if (is_gone(pid))
 				__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
 			else

@@ -257,6 +257,16 @@ static int read_memory(struct restore *restore, struct task *task)
 	return check_memory(restore, task);
 }
 
+static int read_ext(struct restore *restore, struct task *task)
+{
+	ProtobufCMessage *msg = NULL;
+	int ret = image_read_one(restore->images, IMG_TASK_EXT, task->pid,
+				 &task_ext_entry__descriptor, &msg);
+
+	task->restore->ext = (TaskExtEntry *)msg;
+	return ret == -ENOENT ? 0 : ret;
+}
+
 static int read_task(struct restore *restore, struct task *task)
 {
 	struct restore_task *rt = task->restore;
@@ -269,6 +279,7 @@ static int read_task(struct restore *restore, struct task *task)
 	note(&first,
 	     read_one(restore, IMG_FS, task->pid, task->pid, &fs_entry__descriptor, &rt->fs));
 	note(&first, read_memory(restore, task));
+	note(&first, read_ext(restore, task));
 	if (!first)
 		first = vdso_plan(restore, task);
 	return first;
@@ -400,6 +411,8 @@ static void free_task(struct task *task)
 		image_msg_free(&rt->mm->base);
 	if (rt->fs)
 		image_msg_free(&rt->fs->base);
+	if (rt->ext)
+		image_msg_free(&rt->ext->base);
 	if (rt->pages)
 		page_source_close(rt->pages);
 	lazy_plan_fini(&rt->lazy);

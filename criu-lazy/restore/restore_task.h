@@ -14,12 +14,14 @@
 #include "mem/page_source.h"
 #include "mm.pb-c.h"
 #include "restore/restore.h"
+#include "task-ext.pb-c.h"
 
 struct restore_task {
 	CoreEntry **cores; /* task->nr_threads, leader first; for TASK_DEAD just the leader's */
 	TaskKobjIdsEntry *ids;
 	MmEntry *mm;
 	FsEntry *fs;
+	TaskExtEntry *ext; /* NULL in sets that are not ours */
 	struct page_source *pages;
 	struct lazy_plan lazy; /* empty without --lazy-pages */
 	int lazy_socket;       /* connected by the restorer, -1 */

@@ -77,7 +77,6 @@ static const char *check_place(const VmaEntry *vma, uint64_t above)
 
 const char *vma_list_check(const MmEntry *mm, size_t *index)
 {
-	const VmaEntry *outer = NULL;
 	uint64_t above = 0;
 
 	for (size_t i = 0; i < mm->n_vmas; i++) {
@@ -88,8 +87,9 @@ const char *vma_list_check(const MmEntry *mm, size_t *index)
 		if (vma_is_vsyscall(vma))
 			continue;
 		if (vma_is_guard(vma)) {
-			if (check_place(vma, outer ? outer->start : 0))
-				return check_place(vma, outer ? outer->start : 0);
+			wrong = check_place(vma, 0);
+			if (wrong)
+				return wrong;
 			continue;
 		}
 		wrong = check_place(vma, above);
@@ -98,7 +98,6 @@ const char *vma_list_check(const MmEntry *mm, size_t *index)
 		if (wrong)
 			return wrong;
 		above = vma->end;
-		outer = vma;
 	}
 	return NULL;
 }

@@ -41,6 +41,21 @@ static int write_number(const struct task *task, const char *path, long value)
 	return 0;
 }
 
+static void write_hex(const struct task *task, const char *path, unsigned long value)
+{
+	scoped_text struct text text = { 0 };
+	char now[32];
+	int len = snprintf(now, sizeof(now), "0x%lx", value);
+	scoped_fd int fd = -1;
+
+	if (!text_read_at(AT_FDCWD, path, &text) && strtoul(text.data, NULL, 16) == value)
+		return;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, now, len) != len)
+		log_warn("task %d: %s could not be set to %s: %s", task->pid, path, now,
+			 strerror(errno));
+}
+
 static long read_number(const char *path)
 {
 	scoped_text struct text text = { 0 };
@@ -57,6 +72,8 @@ int task_restore_hosted(struct restore *restore, const struct task *task)
 	if (tc->has_loginuid && tc->loginuid != UINT32_MAX &&
 	    (uint32_t)read_number("/proc/self/loginuid") != tc->loginuid)
 		write_number(task, "/proc/self/loginuid", tc->loginuid);
+	if (task->restore->ext && task->restore->ext->has_coredump_filter)
+		write_hex(task, "/proc/self/coredump_filter", task->restore->ext->coredump_filter);
 	return 0;
 }
 
@@ -111,6 +128,7 @@ int compose_thread(struct compose *compose, struct calls *calls, const CoreEntry
 			   thread->rseq_entry->rseq_abi_pointer, thread->rseq_entry->rseq_abi_size,
 			   0, thread->rseq_entry->signature);
 	compose_sched(calls, &compose->region, thread);
+	compose_ext_thread(compose, calls, core, tid);
 	compose_pending(compose, calls, thread->signals_p, tid);
 	return 0;
 }
@@ -140,6 +158,19 @@ void compose_limits(struct compose *compose, const TaskRlimitsEntry *limits)
 	}
 }
 
+/* Writers without our extensions take the kernel's hexadecimal text for decimal: 0x40000 is stored
+ * as 40000. A number that has been through that has no hexadecimal letters. */
+static uint64_t personality_of(const struct restore_task *rt)
+{
+	uint32_t value = rt->cores[0]->tc->personality;
+	char digits[16];
+
+	if (rt->ext)
+		return value;
+	snprintf(digits, sizeof(digits), "%u", value);
+	return strtoul(digits, NULL, 16);
+}
+
 int compose_process(struct compose *compose)
 {
 	const TaskCoreEntry *tc = compose->task->restore->cores[0]->tc;
@@ -153,8 +184,10 @@ int compose_process(struct compose *compose)
 		calls_must(&compose->calls, RESTORER_WHAT_MISC, SYS_membarrier,
 			   membarrier & -membarrier, 0, 0);
 	compose_pending(compose, &compose->calls, tc->signals_s, 0);
-	calls_must(&compose->calls, RESTORER_WHAT_MISC, SYS_personality, tc->personality);
+	calls_must(&compose->calls, RESTORER_WHAT_MISC, SYS_personality,
+		   personality_of(compose->task->restore));
 	compose_timers(compose, tc->timers);
 	compose_limits(compose, tc->rlimits);
+	compose_ext_process(compose);
 	return 0;
 }

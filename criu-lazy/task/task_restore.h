@@ -33,6 +33,10 @@ void compose_pending(struct compose *compose, struct calls *calls, const SignalQ
 		     pid_t tid);
 void compose_timers(struct compose *compose, const TaskTimersEntry *timers);
 void compose_limits(struct compose *compose, const TaskRlimitsEntry *limits);
+/* From our own extensions image; without it they stay as ours are. */
+void compose_ext_thread(struct compose *compose, struct calls *calls, const CoreEntry *core,
+			pid_t tid);
+void compose_ext_process(struct compose *compose);
 void compose_sched(struct calls *calls, struct region *region, const ThreadCoreEntry *core);
 int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntry *core);
 
