@@ -56,7 +56,9 @@ int compel_seize_wait(pid_t tid, struct compel_stop *out);
 /*
  * Lets one thread go; a group-stopped one stays stopped. An interrupted system
  * call restarts as the kernel would have it, unless a compel_syscall() was the
- * last thing before (compel_inject_end() sees to that).
+ * last thing before (compel_inject_end() sees to that). -ETIMEDOUT: the thread
+ * was asked to stop and did not yet; it is still traced. Let the others go (it
+ * may wait for them), then call again; the end of the tracer lets it go, too.
  */
 int compel_detach(pid_t tid);
 

@@ -66,8 +66,6 @@ int compel_inject_begin(pid_t pid, pid_t tid, struct compel_inject **out)
 	ret = compel_context_get_regs(tid, &inject->saved);
 	if (!ret)
 		ret = compel_find_gadget(pid, &inject->gadget);
-	if (!ret)
-		ret = compel_mask_set(tid, signals_all);
 	if (ret) {
 		free(inject);
 		return ret;
@@ -76,14 +74,33 @@ int compel_inject_begin(pid_t pid, pid_t tid, struct compel_inject **out)
 	return 0;
 }
 
+int compel_rest(struct compel_inject *inject)
+{
+	uint64_t regs[ARCH_NR_REGS];
+	int ret = 0;
+
+	memcpy(regs, inject->saved.regs, sizeof(regs));
+	/* The kernel would not restart from here any more, and show the error code to the task. */
+	if (arch_is_interrupted(regs) && !inject->restart_stop)
+		arch_emulate_restart(regs);
+	if (inject->fpu_saved)
+		ret = compel_fpu_set(inject->tid, &inject->saved);
+	if (!ret)
+		ret = compel_regs_set(inject->tid, regs);
+	return ret ? ret : compel_mask_set(inject->tid, inject->saved.sigmask);
+}
+
 /* ---- calls -------------------------------------------------------------- */
 
 int compel_syscall(struct compel_inject *inject, long nr, const uint64_t args[6], int64_t *ret)
 {
+	int err;
+
 	if (inject->is_server_running)
 		return compel_fail(-EBUSY, "task %d: a server runs in it", inject->tid);
 	inject->restart_stop = false;
-	return compel_remote_syscall(inject, inject->tid, nr, args, ret);
+	err = compel_remote_syscall(inject, inject->tid, nr, args, ret);
+	return err ? err : compel_rest(inject);
 }
 
 static int inject_note_mapping(struct compel_inject *inject, uint64_t addr, size_t len)
@@ -98,13 +115,16 @@ static int inject_note_mapping(struct compel_inject *inject, uint64_t addr, size
 	return 0;
 }
 
-static int inject_unmap(struct compel_inject *inject, uint64_t addr, size_t len)
+static int inject_unmap(struct compel_inject *inject, uint64_t addr, size_t len, bool is_last)
 {
 	const uint64_t args[6] = { addr, len };
 	int64_t ret;
 	int err;
 
-	err = compel_syscall(inject, SYS_munmap, args, &ret);
+	err = is_last ? compel_remote_last(inject, inject->tid, SYS_munmap, args, &ret)
+		      : compel_syscall(inject, SYS_munmap, args, &ret);
+	if (!err && is_last)
+		inject->restart_stop = true;
 	if (!err && ret < 0)
 		err = compel_fail(ret, "task %d: unmap 0x%llx", inject->tid,
 				  (unsigned long long)addr);
@@ -123,7 +143,7 @@ int compel_try_mmap(struct compel_inject *inject, size_t len, int prot, uint64_t
 	*addr = *ret;
 	err = inject_note_mapping(inject, *addr, len);
 	if (err)
-		inject_unmap(inject, *addr, len);
+		inject_unmap(inject, *addr, len, false);
 	return err;
 }
 
@@ -205,21 +225,19 @@ static int inject_undo(struct compel_inject *inject)
 	while (!ret && inject->nr_maps) {
 		const struct compel_mapping *map = &inject->maps[--inject->nr_maps];
 
-		ret = inject_unmap(inject, map->addr, map->len);
+		ret = inject_unmap(inject, map->addr, map->len, !inject->nr_maps);
 	}
-	if (ret)
-		return ret;
 
 	/* Only a stop in signal delivery lets the kernel restart what we broke into. */
-	if (arch_is_interrupted(inject->saved.regs) && !inject->restart_stop)
+	if (!ret && arch_is_interrupted(inject->saved.regs) && !inject->restart_stop)
 		ret = compel_to_restart_stop(inject, inject->tid);
-	if (!ret && inject->fpu_saved)
-		ret = compel_fpu_set(inject->tid, &inject->saved);
-	if (!ret)
-		ret = compel_regs_set(inject->tid, inject->saved.regs);
-	if (!ret)
-		ret = compel_mask_set(inject->tid, inject->saved.sigmask);
-	if (!ret && inject->stop_owed)
+	inject->restart_stop = !ret;
+	if (ret != -ESRCH) {
+		int rest = compel_rest(inject);
+
+		ret = ret ? ret : rest;
+	}
+	if (inject->stop_owed)
 		syscall(SYS_tgkill, inject->pid, inject->tid, SIGSTOP);
 	return ret;
 }

@@ -109,9 +109,15 @@ struct compel_inject {
 
 /* ---- remote.c ---- */
 
-/* As compel_syscall(), in any stopped thread; the regs are left as they fall. */
+/* As compel_syscall(), in any stopped thread; regs and mask are left as they fall. */
 int compel_remote_syscall(struct compel_inject *inject, pid_t tid, long nr, const uint64_t args[6],
 			  int64_t *ret);
+/*
+ * The same for a call that no signal interrupts, ending in a stop from which
+ * the kernel restarts system calls; costs no stop more.
+ */
+int compel_remote_last(struct compel_inject *inject, pid_t tid, long nr, const uint64_t args[6],
+		       int64_t *ret);
 
 /*
  * A stop that is not the awaited one: 0 if the thread may be resumed from it
@@ -125,6 +131,11 @@ int compel_to_restart_stop(struct compel_inject *inject, pid_t tid);
 
 /* ---- inject.c ---- */
 
+/*
+ * After each thing done in inject->tid: puts its registers and mask back, so
+ * that the task goes on unharmed if the tracer is killed between two of them.
+ */
+int compel_rest(struct compel_inject *inject);
 /* compel_mmap() that tells of the kernel's refusal in *ret, without a word. len in whole pages. */
 int compel_try_mmap(struct compel_inject *inject, size_t len, int prot, uint64_t *addr,
 		    int64_t *ret);

@@ -194,7 +194,7 @@ static int launch_wait(struct compel_inject *inject, pid_t tid)
 	}
 	if (tid == inject->tid)
 		inject->restart_stop = true;
-	return compel_mask_set(tid, signals_all);
+	return 0;
 }
 
 /* ---- batches ------------------------------------------------------------ */
@@ -245,7 +245,9 @@ int compel_batch(struct compel_inject *inject, struct compel_call *calls, size_t
 {
 	int ret = batch_prepare(inject);
 
-	return ret ? ret : batch_chunks(inject, inject->tid, calls, count);
+	if (!ret)
+		ret = batch_chunks(inject, inject->tid, calls, count);
+	return ret ? ret : compel_rest(inject);
 }
 
 int compel_batch_in(struct compel_inject *inject, pid_t tid, struct compel_call *calls,
@@ -344,6 +346,8 @@ int compel_server_wait(struct compel_inject *inject, int64_t *ret)
 		return compel_fail(-EINVAL, "task %d: no server runs in it", inject->tid);
 	err = launch_wait(inject, inject->tid);
 	inject->is_server_running = false;
+	if (!err)
+		err = compel_rest(inject);
 	if (!err)
 		err = compel_read(inject, launch_args_addr(inject), &launch, sizeof(launch));
 	if (!err)

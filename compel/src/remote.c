@@ -59,26 +59,41 @@ static bool is_restart_error(int64_t ret)
 	return ret == -512 || ret == -513 || ret == -514;
 }
 
+static int remote_enter(struct compel_inject *inject, pid_t tid, long nr, const uint64_t args[6])
+{
+	uint64_t regs[ARCH_NR_REGS];
+	int ret;
+
+	memcpy(regs, inject->saved.regs, sizeof(regs));
+	arch_set_syscall(regs, inject->gadget, nr, args);
+	ret = compel_regs_set(tid, regs);
+	if (!ret)
+		ret = compel_mask_set(tid, signals_all);
+	return ret ? ret : remote_step(inject, tid);
+}
+
+static int remote_result(pid_t tid, int64_t *ret)
+{
+	uint64_t regs[ARCH_NR_REGS];
+	int err = compel_regs_get(tid, regs);
+
+	if (!err)
+		*ret = arch_syscall_ret(regs);
+	return err;
+}
+
 int compel_remote_syscall(struct compel_inject *inject, pid_t tid, long nr, const uint64_t args[6],
 			  int64_t *ret)
 {
-	uint64_t regs[ARCH_NR_REGS];
-
-	memcpy(regs, inject->saved.regs, sizeof(regs));
 	for (int i = 0; i < INTERRUPTED_LIMIT; i++) {
-		int err;
+		int err = remote_enter(inject, tid, nr, args);
 
-		arch_set_syscall(regs, inject->gadget, nr, args);
-		err = compel_regs_set(tid, regs);
 		if (!err)
 			err = remote_step(inject, tid);
 		if (!err)
-			err = remote_step(inject, tid);
-		if (!err)
-			err = compel_regs_get(tid, regs);
+			err = remote_result(tid, ret);
 		if (err)
 			return err;
-		*ret = arch_syscall_ret(regs);
 		/* A stop of the group broke into it: nothing was done, again. */
 		if (!is_restart_error(*ret))
 			return 0;
@@ -117,4 +132,15 @@ int compel_to_restart_stop(struct compel_inject *inject, pid_t tid)
 	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	ret = resume(tid, PTRACE_CONT);
 	return ret ? ret : wait_event_stop(inject, tid);
+}
+
+int compel_remote_last(struct compel_inject *inject, pid_t tid, long nr, const uint64_t args[6],
+		       int64_t *ret)
+{
+	int err = remote_enter(inject, tid, nr, args);
+
+	/* Asked for at the entry stop, the event stop takes the place of the exit stop. */
+	if (!err)
+		err = compel_to_restart_stop(inject, tid);
+	return err ? err : remote_result(tid, ret);
 }

@@ -20,6 +20,7 @@
 #include "internal.h"
 
 enum {
+	DETACH_TIMEOUT_MS = 100,
 	REQUEUE_LIMIT = 256, /* signals that come faster than we put them back */
 };
 
@@ -262,15 +263,25 @@ int compel_seize(pid_t tid, struct compel_stop *out)
 	return ret ? ret : compel_seize_wait(tid, out);
 }
 
+/* A signal-delivery-stop is left with its signal, so that it is not lost. */
+static int detach_from(pid_t tid, int status)
+{
+	int sig = status_is_event_stop(status) ? 0 : WSTOPSIG(status);
+
+	if (ptrace(PTRACE_DETACH, tid, NULL, sig) == 0)
+		return 0;
+	return errno == ESRCH ? -ESRCH : compel_fail(-errno, "task %d: detach", tid);
+}
+
 int compel_detach(pid_t tid)
 {
-	int status;
+	int status, ret;
 
 	if (ptrace(PTRACE_DETACH, tid, NULL, NULL) == 0)
 		return 0;
 	if (errno != ESRCH)
 		return compel_fail(-errno, "task %d: detach", tid);
-	/* Its real parent hears of the end only after we have. */
-	waitpid(tid, &status, __WALL | WNOHANG);
-	return -ESRCH;
+	/* Dead, then its real parent hears of it only after we have; or not yet stopped. */
+	ret = compel_wait_for(tid, &status, DETACH_TIMEOUT_MS);
+	return ret ? ret : detach_from(tid, status);
 }

@@ -324,7 +324,7 @@ static int vforked(void *arg)
 {
 	while (!shared->go)
 		usleep(1000);
-	_exit(0);
+	return 0;
 }
 
 static int child_vforks(void)

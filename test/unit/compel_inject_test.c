@@ -470,6 +470,34 @@ static void test_killed(void)
 	check_eq(compel_seize(victim.pid, &stop), -ESRCH);
 }
 
+/* The tracer is killed in the middle of an injection: the task goes on as if nothing had been. */
+static void test_tracer_killed(int (*fn)(int in, int out), bool ends_with_batch)
+{
+	struct victim victim = victim_start(fn);
+	struct compel_call call = { .nr = SYS_getpid };
+	struct compel_inject *inject;
+	struct compel_stop stop;
+	int64_t ret;
+	pid_t tracer;
+
+	victim_ready(&victim);
+	nap();
+	tracer = fork();
+	check(tracer >= 0);
+	if (!tracer) {
+		check_eq(compel_seize(victim.pid, &stop), 0);
+		check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+		check_eq(compel_batch(inject, &call, 1), 0);
+		if (!ends_with_batch)
+			check_eq(compel_syscall(inject, SYS_getpid, call.args, &ret), 0);
+		kill(getpid(), SIGKILL);
+	}
+	check_eq(waitpid(tracer, NULL, 0), tracer);
+	nap();
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
 static int victim_exits(int in, int out)
 {
 	return 7;
@@ -634,6 +662,8 @@ int main(void)
 	test_group_stop();
 	test_stop_while_injected();
 	test_killed();
+	for (int i = 0; i < 4; i++)
+		test_tracer_killed(i & 1 ? victim_reads : victim_sleeps, i & 2);
 	test_zombie();
 	test_batch_in_thread();
 	test_socket_and_scratch();

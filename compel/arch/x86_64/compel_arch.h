@@ -109,4 +109,14 @@ static inline bool arch_is_interrupted(const uint64_t *regs)
 	       (err == 512 || err == 513 || err == 514 || err == 516);
 }
 
+/* Does to such registers what the kernel would without a signal to deliver. */
+static inline void arch_emulate_restart(uint64_t *regs)
+{
+	bool has_block = (int64_t)regs[ARCH_AX] == -516;
+
+	regs[ARCH_IP] -= sizeof(arch_syscall_insn);
+	regs[ARCH_AX] = has_block ? 219 /* restart_syscall(2) */ : regs[ARCH_ORIG_AX];
+	regs[ARCH_ORIG_AX] = -1ull;
+}
+
 #endif
