@@ -6,10 +6,13 @@
 #include "kinds/families.h"
 #include "kinds/kind.h"
 
+/* clang-format off: a row each */
 static const struct kind_ops *const kinds[] = {
-	&eventfd_kind, &epoll_kind, &timerfd_kind, &signalfd_kind, &inotify_kind,
-	&pidfd_kind,   &pipe_kind,  &fifo_kind,	   &regular_kind,  NULL,
+	&eventfd_kind, &epoll_kind,   &timerfd_kind, &signalfd_kind, &inotify_kind,
+	&pidfd_kind,   &unix_kind,    &inet_kind,    &netlink_kind,  &pipe_kind,
+	&fifo_kind,    &regular_kind, NULL,
 };
+/* clang-format on */
 
 const struct kind_ops *kind_by_type(FdTypes type)
 {

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inet sockets, restore side; in the root task. Bound, listening and connected datagram sockets get
+ * their addresses back. A TCP connection (--tcp-close) comes back as an unconnected socket: the
+ * task reads ENOTCONN or a hang-up and does what it does when a connection breaks.
+ */
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "inventory.pb-c.h"
+#include "kinds/families.h"
+#include "kinds/own_fd.h"
+#include "kinds/sockets/inet.h"
+#include "kinds/sockets/sk_opts.h"
+#include "util/log.h"
+#include "util/scope.h"
+
+enum { ADDRESS_WORDS_4 = 1, ADDRESS_WORDS_6 = 4 };
+
+static bool is_connection(const InetSkEntry *isk)
+{
+	return isk->proto == IPPROTO_TCP && isk->state != INET_STATE_LISTEN &&
+	       isk->state != INET_STATE_CLOSE;
+}
+
+static bool is_closed_on_restore(const struct restore *restore)
+{
+	return restore->opts->tcp_close ||
+	       (restore->inventory && restore->inventory->has_tcp_close &&
+		restore->inventory->tcp_close);
+}
+
+static int inet_collect(struct restore *restore, struct file_object *object)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	size_t words = isk->family == AF_INET6 ? ADDRESS_WORDS_6 : ADDRESS_WORDS_4;
+
+	if (isk->family != AF_INET && isk->family != AF_INET6)
+		return log_ret(-EBADMSG, "inet socket %#x: family %u", object->id, isk->family);
+	if (isk->n_src_addr != words || isk->n_dst_addr != words || isk->src_port > UINT16_MAX ||
+	    isk->dst_port > UINT16_MAX)
+		return log_ret(-EBADMSG, "inet socket %#x: absurd address", object->id);
+	if (is_connection(isk) && !is_closed_on_restore(restore))
+		return log_ret(
+			-EOPNOTSUPP,
+			"inet socket %#x: TCP connection (port %u to %u): moving connections is "
+			"not supported yet; use --tcp-close to restore it closed",
+			object->id, isk->src_port, isk->dst_port);
+	return 0;
+}
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static socklen_t make_address(const InetSkEntry *isk, const uint32_t *words, uint32_t port,
+			      union address *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (isk->family == AF_INET) {
+		out->v4.sin_family = AF_INET;
+		out->v4.sin_port = htons(port);
+		memcpy(&out->v4.sin_addr, words, 4);
+		return sizeof(out->v4);
+	}
+	out->v6.sin6_family = AF_INET6;
+	out->v6.sin6_port = htons(port);
+	memcpy(&out->v6.sin6_addr, words, 16);
+	if (isk->ifname)
+		out->v6.sin6_scope_id = if_nametoindex(isk->ifname);
+	return sizeof(out->v6);
+}
+
+static bool is_any(const uint32_t *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (words[i])
+			return false;
+	}
+	return true;
+}
+
+/* A raw socket's port is its protocol. */
+static bool is_bound(const InetSkEntry *isk)
+{
+	if (isk->type == SOCK_RAW)
+		return !is_any(isk->src_addr, isk->n_src_addr);
+	return isk->src_port;
+}
+
+static int set_reuse(int fd, int value)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
+}
+
+static int bind_address(const struct file_object *object, int fd)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	uint32_t port = isk->type == SOCK_RAW ? 0 : isk->src_port;
+	union address address;
+	socklen_t len = make_address(isk, isk->src_addr, port, &address);
+
+	if (!is_bound(isk))
+		return 0;
+	/* Connections that were closed with the task linger on in TIME_WAIT. */
+	if (isk->proto == IPPROTO_TCP && set_reuse(fd, 1))
+		return log_errno("inet socket %#x: set SO_REUSEADDR", object->id);
+	if (bind(fd, &address.any, len))
+		return log_errno("inet socket %#x: bind to port %u", object->id, isk->src_port);
+	return 0;
+}
+
+static int connect_address(const struct file_object *object, int fd)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	uint32_t port = isk->type == SOCK_RAW ? 0 : isk->dst_port;
+	union address address;
+	socklen_t len = make_address(isk, isk->dst_addr, port, &address);
+
+	if (connect(fd, &address.any, len))
+		return log_errno("inet socket %#x: connect to port %u", object->id, isk->dst_port);
+	return 0;
+}
+
+/* Everything between creation and the final options. */
+static int restore_state(const struct file_object *object, int fd)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	int ret = bind_address(object, fd);
+
+	if (ret)
+		return ret;
+	if (isk->state == INET_STATE_LISTEN)
+		return listen(fd, isk->backlog) ? log_errno("inet socket %#x: listen on port %u",
+							    object->id, isk->src_port)
+						: 0;
+	if (isk->state == INET_STATE_ESTABLISHED)
+		return connect_address(object, fd);
+	return 0;
+}
+
+static int finish_socket(const struct file_object *object, int fd)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	int how = isk->has_shutdown ? sk_shutdown_how(isk->shutdown) : -1;
+	int ret = inet_opts_restore(fd, object);
+
+	ret = ret ?: sk_opts_restore(fd, "inet socket", object->id, isk->opts);
+	if (ret)
+		return ret;
+	if (isk->proto == IPPROTO_TCP && set_reuse(fd, isk->opts->reuseaddr))
+		return log_errno("inet socket %#x: set SO_REUSEADDR", object->id);
+	/* Of an unconnected datagram socket it fails but has its effect (inet_shutdown). */
+	if (how >= 0 && shutdown(fd, how) && errno != ENOTCONN)
+		return log_errno("inet socket %#x: shut down", object->id);
+	if (own_fd_set_flags(fd, isk->flags))
+		return log_errno("inet socket %#x: set flags %#x", object->id, isk->flags);
+	return 0;
+}
+
+static int inet_open(struct restore *restore, struct file_object *object, int *fd)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	scoped_fd int sock = socket(isk->family, isk->type | SOCK_CLOEXEC, isk->proto);
+	int ret;
+
+	if (sock < 0)
+		return log_errno("inet socket %#x: create (family %u, type %u, protocol %u)",
+				 object->id, isk->family, isk->type, isk->proto);
+	ret = sk_opts_restore_early(sock, "inet socket", object->id, isk->opts);
+	ret = ret ?: inet_opts_restore_early(sock, object);
+	if (!ret && is_connection(isk))
+		log_info("inet socket %#x: connection of port %u to %u is restored closed",
+			 object->id, isk->src_port, isk->dst_port);
+	else if (!ret)
+		ret = restore_state(object, sock);
+	ret = ret ?: finish_socket(object, sock);
+	if (!ret)
+		*fd = take_fd(&sock);
+	return ret;
+}
+
+static bool inet_detect(const struct fd_probe *probe)
+{
+	int family;
+
+	if (!S_ISSOCK(probe->st.st_mode) || strncmp(probe->link, "socket:[", 8))
+		return false;
+	family = sk_get_int(probe->fd, SOL_SOCKET, SO_DOMAIN, -1);
+	return family == AF_INET || family == AF_INET6;
+}
+
+static const FownEntry *inet_fown(const struct file_object *object)
+{
+	return object->entry->isk->fown;
+}
+
+const struct kind_ops inet_kind = {
+	.name = "inet socket",
+	.type = FD_TYPES__INETSK,
+	.detect = inet_detect,
+	.dump = inet_dump,
+	.collect = inet_collect,
+	.fown = inet_fown,
+	.open = inet_open,
+};
