@@ -6,6 +6,7 @@
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
 CC = gcc
 # make V=1 shows whole command lines.
@@ -32,6 +33,7 @@ include scripts/build/sources.mk
 include scripts/build/blobs.mk
 include scripts/build/variants.mk
 include scripts/build/victims.mk
+include scripts/build/docs.mk
 
 all: $(BIN)
 .DEFAULT_GOAL := all
@@ -62,12 +64,6 @@ bench: all
 
 lint:
 	scripts/lint
-
-install: all
-	install -D -m 0755 $(BIN) $(DESTDIR)$(SBINDIR)/criu-lazy
-
-uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/criu-lazy
 
 clean:
 	rm -rf build $(BIN)
