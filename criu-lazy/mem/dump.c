@@ -515,6 +515,8 @@ static int find_shm_device(uint64_t *dev)
 
 int mem_dump_begin(struct dump *dump)
 {
+	if (dump->shmem)
+		return 0;
 	dump->shmem = calloc(1, sizeof(*dump->shmem));
 	if (!dump->shmem)
 		return log_ret(-ENOMEM, "memory");

@@ -17,7 +17,7 @@ struct mem_task_facts {
 	uint64_t brk;	   /* brk(0) in the task */
 };
 
-/* Dumper, tree frozen. Once, before and after the tasks. */
+/* Dumper, tree frozen. Before and after the tasks; begin() again does nothing. */
 int mem_dump_begin(struct dump *dump);
 int mem_dump_end(struct dump *dump);
 /*
@@ -36,8 +36,8 @@ int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_fa
 int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid);
 
 /*
- * Any process of the restore. Fills the file behind fd (writable, sealed afterwards only, as long
- * as the image says) with pagemap-shmem-SHMID.img. A segment without an image is all zeros: 0.
+ * Any process of the restore. Fills the file behind fd (writable, not sealed yet, as large as the
+ * image says) with pagemap-shmem-SHMID.img. A segment without an image is all zeros: 0.
  */
 int shmem_fill(const struct restore *restore, uint64_t shmid, int fd);
 

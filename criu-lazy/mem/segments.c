@@ -212,9 +212,13 @@ int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid)
 
 	if (own < 0 || fstat(own, &st))
 		return log_errno("shared segment: open %s", path);
+	int ret = mem_dump_begin(dump);
+
+	if (ret)
+		return ret;
 	segment = find_segment(dump->shmem, &st);
 	if (!segment) {
-		int ret = add_segment(dump->shmem, &st, &segment);
+		ret = add_segment(dump->shmem, &st, &segment);
 
 		if (!ret)
 			ret = dump_content(dump, segment->shmid, own, &st);
