@@ -62,6 +62,7 @@ static void __attribute__((noreturn)) become_zombie(const struct task *task)
 {
 	int signal = task->exit_code & 0x7f;
 
+	prctl(PR_SET_NAME, task->restore->cores[0]->tc->comm);
 	if (!signal)
 		_exit(task->exit_code >> 8 & 0xff);
 	if (!(task->exit_code & 0x80)) {
@@ -152,11 +153,11 @@ static bool is_gone(pid_t pid)
 void fork_kill_all(struct restore *restore)
 {
 	const struct timespec step = { .tv_nsec = 1000 * 1000 };
-	bool is_left = true;
+	bool is_left = restore->shared;
 
 	if (restore->shared)
 		shared_fail(restore->shared); /* whoever is just being born leaves by itself */
-	for (int tries = 0; restore->shared && is_left && tries < 10000; tries++) {
+	for (int tries = 0; is_left && tries < 10000; tries++) {
 		is_left = false;
 		for (uint32_t i = 0; i < restore->shared->nr_tasks; i++) {
 			int32_t *slot = &restore->shared->tasks[i].host_pid;

@@ -23,7 +23,7 @@
 #include "util/log.h"
 #include "util/scope.h"
 
-enum { IMAGES_VERSION_MIN = 1, IMAGES_VERSION_MAX = 2, THREADS_MAX = 1 << 20 };
+enum { IMAGES_VERSION_MIN = 1, IMAGES_VERSION_MAX = 2, THREADS_MAX = 1 << 20, PID_TOP = 1 << 22 };
 
 /* The first error of several steps that all run. */
 static void note(int *first, int ret)
@@ -53,23 +53,31 @@ static int read_inventory(struct restore *restore)
 	return 0;
 }
 
+/* A zombie has no threads: an empty list, or one of a zero. */
+static bool has_no_threads(const PstreeEntry *entry)
+{
+	return !entry->n_threads || (entry->n_threads == 1 && !entry->threads[0]);
+}
+
 static int add_threads(struct task *task, const PstreeEntry *entry)
 {
-	if (entry->n_threads < 1 || entry->n_threads > THREADS_MAX ||
-	    entry->threads[0] != entry->pid) {
+	bool is_dead = has_no_threads(entry);
+
+	task->state = is_dead ? TASK_DEAD : TASK_ALIVE;
+	if (entry->n_threads > THREADS_MAX || (!is_dead && entry->threads[0] != entry->pid)) {
 		log_err("task %u: pstree.img: bad list of %zu threads", entry->pid,
 			entry->n_threads);
 		return -EBADMSG;
 	}
-	task->nr_threads = entry->n_threads;
+	task->nr_threads = is_dead ? 1 : entry->n_threads;
 	task->threads = calloc(task->nr_threads, sizeof(*task->threads));
 	if (!task->threads)
 		return -ENOMEM;
 	for (size_t i = 0; i < task->nr_threads; i++) {
-		task->threads[i].tid = entry->threads[i];
-		task->threads[i].host_tid = entry->threads[i];
-		if (task->threads[i].tid <= 0 || task->threads[i].tid > 1 << 22) {
-			log_err("task %u: pstree.img: bad tid %u", entry->pid, entry->threads[i]);
+		task->threads[i].tid = is_dead ? entry->pid : entry->threads[i];
+		task->threads[i].host_tid = task->threads[i].tid;
+		if (task->threads[i].tid <= 0 || task->threads[i].tid > PID_TOP) {
+			log_err("task %u: pstree.img: bad tid %d", entry->pid, task->threads[i].tid);
 			return -EBADMSG;
 		}
 	}
@@ -81,7 +89,7 @@ static int add_task(struct restore *restore, const PstreeEntry *entry)
 	struct task *parent = entry->ppid ? tree_find(&restore->tree, entry->ppid) : NULL;
 	struct task *task;
 
-	if (!entry->pid || entry->pid > 1 << 22 || tree_find(&restore->tree, entry->pid)) {
+	if (!entry->pid || entry->pid > PID_TOP || tree_find(&restore->tree, entry->pid)) {
 		log_err("pstree.img: pid %u is bad or there twice", entry->pid);
 		return -EBADMSG;
 	}
@@ -161,6 +169,10 @@ static int take_state(struct task *task)
 {
 	const TaskCoreEntry *tc = task->restore->cores[0]->tc;
 
+	if (task->state == TASK_DEAD && tc->task_state != TASK_DEAD) {
+		log_err("task %d: pstree.img: no threads, but it is not dead", task->pid);
+		return -EBADMSG;
+	}
 	task->exit_code = tc->exit_code;
 	switch (tc->task_state) {
 	case TASK_ALIVE:
