@@ -66,7 +66,7 @@ const struct option_spec option_table[] = {
 	     HELP("after the restore, execute the command after -- as the tree's parent"),
 	     REFUSED("becoming another program after the restore")),
 	VALUE(GENERIC, 0, "freeze-cgroup", STRING, freeze_cgroup, "PATH",
-	      HELP("freeze the tasks of a cgroup first"), REFUSED("freezing by cgroup")),
+	      HELP("freeze the tasks of a cgroup first")),
 	FLAG(GENERIC, 0, "weak-sysctls", weak_sysctls, HELP("skip sysctls the kernel lacks"),
 	     ACCEPTED("no sysctl is restored")),
 	FLAG(GENERIC, 0, "stream", stream, HELP("images come from criu-image-streamer"),
