@@ -2,9 +2,12 @@
 /* Seizing own children, running system calls in them and leaving without trace. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -329,7 +332,7 @@ static int64_t now_ms(void)
 
 static int victim_sleeps(int in, int out)
 {
-	struct timespec span = { .tv_nsec = 300000000 };
+	struct timespec span = { .tv_nsec = 400000000 };
 	int64_t start = now_ms(), passed;
 	char c = 'r';
 
@@ -338,7 +341,10 @@ static int victim_sleeps(int in, int out)
 	if (syscall(SYS_nanosleep, &span, NULL) != 0)
 		return 2;
 	passed = now_ms() - start;
-	return passed >= 300 && passed < 450 ? 0 : 3;
+	if (passed >= 400 && passed < 690)
+		return 0;
+	fprintf(stderr, "slept %lld ms, not 400\n", (long long)passed);
+	return 3;
 }
 
 static volatile sig_atomic_t got_signal;
@@ -374,7 +380,7 @@ static void test_sleepers(void)
 
 	victim_ready(&sleeper);
 	victim_ready(&suspended);
-	nap();
+	usleep(300000); /* a sleep that starts over would take 700 ms */
 	for (int i = 0; i < 5; i++) {
 		check_eq(compel_seize_begin(sleeper.pid), 0);
 		check_eq(compel_seize_begin(suspended.pid), 0);
@@ -585,6 +591,61 @@ static int victim_strict(int in, int out)
 	return 3;
 }
 
+/* Kills on anything but read, write, exit_group and what a restart takes. */
+static int victim_filtered(int in, int out)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
+	char c = 'r';
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 1;
+	if (write(out, &c, 1) == 1 && read(in, &c, 1) == 1)
+		syscall(SYS_exit_group, 0); /* a sanitizer's _exit() does more */
+	return 2;
+}
+
+/* Without the right to suspend filters nothing may be run in a filtered task. */
+static void test_filter_without_rights(void)
+{
+	struct victim victim = victim_start(victim_filtered);
+	struct compel_inject *inject;
+	struct compel_stop stop;
+	int status;
+	pid_t tracer;
+
+	victim_ready(&victim);
+	nap();
+	tracer = fork();
+	check(tracer >= 0);
+	if (!tracer) {
+		struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+		struct __user_cap_data_struct caps[2] = { { 0 } };
+
+		check_eq(syscall(SYS_capget, &header, caps), 0);
+		caps[0].effective &= ~(1u << CAP_SYS_ADMIN);
+		check_eq(syscall(SYS_capset, &header, caps), 0);
+		compel_set_log(NULL);
+		check_eq(compel_seize(victim.pid, &stop), 0);
+		check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), -EPERM);
+		check_eq(compel_detach(victim.pid), 0);
+		_exit(0);
+	}
+	check_eq(waitpid(tracer, &status, 0), tracer);
+	check_eq(status, 0);
+	check_eq(write(victim.to, "x", 1), 1);
+	check_eq(victim_end(&victim), 0);
+}
+
 static int victim_no_wx(int in, int out)
 {
 	char c = 'r';
@@ -668,7 +729,10 @@ int main(void)
 	test_batch_in_thread();
 	test_socket_and_scratch();
 	test_restricted(victim_no_wx);
-	if (geteuid() == 0)
+	if (geteuid() == 0) {
 		test_restricted(victim_strict);
+		test_restricted(victim_filtered);
+		test_filter_without_rights();
+	}
 	return 0;
 }
