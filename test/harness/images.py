@@ -7,7 +7,7 @@ import sys
 from .victim import Failure
 
 # Not messages: raw pages, logs, sockets, figures of ours. See Documentation/image-extensions.md.
-RAW = ("pages-", "parent", "criu-lazy-")
+RAW = ("pages-", "parent", "task-ext-")
 
 
 def image_files(directory):

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command line: what is refused is refused in one sentence, with nothing changed."""
+import subprocess
+
+import pytest
+from harness import paths
+
+
+def run(*args, env=None, cwd=None):
+    return subprocess.run([paths.BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=20, env=env, cwd=cwd)
+
+
+def test_version_is_one_that_clients_parse():
+    out = run("--version").stdout.splitlines()
+    assert out[0] == "Version: 4.2"
+    assert out[1].startswith("criu-lazy: ")
+    assert run("-V").stdout.splitlines() == out
+
+
+def test_help_names_every_command():
+    done = run("--help")
+    assert done.returncode == 0 and not done.stderr
+    for command in "dump restore lazy-pages check".split():
+        assert f"\n  {command} " in done.stdout, command
+
+
+def test_no_command_prints_usage():
+    done = run()
+    assert done.returncode == 1 and done.stderr.startswith("Usage:")
+
+
+@pytest.mark.parametrize("args, text", [
+    (["nosuch"], "unknown command: nosuch"),
+    (["dump", "--nosuch"], "unknown option --nosuch"),
+    (["dump", "-Z"], "unknown option -Z"),
+    (["dump"], "-t"),
+    (["dump", "-t"], "--tree needs an argument"),
+    (["dump", "-t", "abc"], "--tree: bad value abc"),
+    (["dump", "-t", "0"], "--tree: bad value 0"),
+    (["dump", "-t", "99999999999"], "--tree: bad value"),
+    (["dump", "-t", "1", "-D", "/nonexistent"], "images directory /nonexistent"),
+    (["dump", "-t", "1", "-W", "/nonexistent"], "work directory /nonexistent"),
+    (["dump", "-t", "1", "-o", "/nonexistent/log"], "log file /nonexistent/log"),
+    (["restore", "--tls"], "--tls is not supported yet"),
+    (["restore", "-v4x"], "--verbosity: bad value 4x"),
+    (["restore", "--ghost-limit", "1X"], "--ghost-limit: bad value 1X"),
+    (["restore", "--lazy-pages=yes"], "--lazy-pages takes no argument"),
+    (["restore", "--on-daemon-loss", "zeros"], "--on-daemon-loss: bad value zeros"),
+    (["restore", "--config", "/nonexistent"], "config file /nonexistent"),
+    (["pre-dump", "-t", "1"], "pre-dump is not supported yet"),
+    (["check", "--feature", "nosuch"], "Unknown feature nosuch"),
+])
+def test_refusals(args, text, tmp_path):
+    done = run(*args, cwd=tmp_path)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if "Error" in line]
+    assert len(errors) == 1 and text in errors[0], done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_dump_of_a_pid_that_is_not_there(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    done = run("dump", "-t", str(gone.pid), "-D", str(tmp_path))
+    assert done.returncode == 1 and str(gone.pid) in done.stderr
+    assert not list(tmp_path.glob("inventory.img"))
+
+
+def test_restore_of_an_empty_directory(tmp_path):
+    done = run("restore", "-d", "-D", str(tmp_path))
+    assert done.returncode == 1 and "inventory" in done.stderr
+
+
+def test_log_goes_to_the_work_directory(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "images").mkdir()
+    run("restore", "-D", tmp_path / "images", "-W", tmp_path / "work", "-o", "my.log")
+    assert "Error" in (tmp_path / "work" / "my.log").read_text()
+
+
+def test_config_files_come_before_the_command_line(tmp_path):
+    (tmp_path / ".criu").mkdir()
+    (tmp_path / ".criu" / "default.conf").write_text("# ours\nverbosity 3\n")
+    env = {"HOME": str(tmp_path)}
+    assert "Version:" in run("check", env=env).stderr
+    assert "Version:" not in run("check", "--no-default-config", env=env).stderr
+    assert "Version:" not in run("check", "-v2", env=env).stderr
+    (tmp_path / ".criu" / "default.conf").write_text("nosuch 1\n")
+    done = run("check", env=env)
+    assert done.returncode == 1 and "default.conf:1: unknown option nosuch" in done.stderr
+
+
+def test_check_looks_good_and_every_listed_feature_has_an_answer():
+    assert run("check").stdout.strip() == "Looks good."
+    names = run("check", "--feature", "list").stdout.split()
+    assert "uffd-noncoop" in names and len(names) > 40
+    for name in names:
+        done = run("check", "--feature", name)
+        assert (done.returncode == 0) == (done.stdout.strip() == f"{name} is supported"), name
+
+
+def test_accepted_options_are_mentioned():
+    done = run("check", "-v3", "--ghost-fiemap")
+    assert "--ghost-fiemap has no effect" in done.stderr
+
+
+def options_in_help():
+    for line in run("--help").stdout.splitlines():
+        words = line.split()
+        if words and line.startswith("  ") and "--" in words[0]:
+            yield words[0].rpartition("--")[2].partition("[")[0]
+
+
+def test_manual_has_every_option_and_command():
+    text = (paths.ROOT / "Documentation" / "criu-lazy.adoc").read_text()
+    options = list(options_in_help())
+    assert len(options) > 70
+    missing = [name for name in options if f"*--{name}*" not in text]
+    assert not missing
+    for command in "dump restore lazy-pages check pre-dump page-server".split():
+        assert f"=== *{command}*" in text, command
