@@ -92,10 +92,10 @@ const struct option_spec option_table[] = {
 	CALL(LAZY, 0, "on-daemon-loss", REQUIRED, "POLICY", apply_on_daemon_loss,
 	     HELP("what becomes of tasks that still wait for pages: kill (default)")),
 
-	VALUE(EXTERNAL, 0, "external", LIST, external, "RES", HELP("leave an object to the caller"),
-	      REFUSED("external objects")),
+	VALUE(EXTERNAL, 0, "external", LIST, external, "RES",
+	      HELP("leave an object to the caller")),
 	VALUE(EXTERNAL, 0, "inherit-fd", LIST, inherit_fd, "fd[NUM]:RES",
-	      HELP("use our descriptor NUM for RES"), REFUSED("inherited descriptors")),
+	      HELP("use our descriptor NUM for RES")),
 	CALL(EXTERNAL, 0, "file-validation", REQUIRED, "METHOD", apply_file_validation,
 	     HELP("filesize or buildid"), ACCEPTED("sizes are compared")),
 	FLAG(EXTERNAL, 0, "skip-file-rwx-check", skip_file_rwx_check,
@@ -207,8 +207,7 @@ const struct option_spec option_table[] = {
 	FLAG(CONFIG, 0, "no-default-config", no_default_config,
 	     HELP("do not read /etc/criu/default.conf and ~/.criu/default.conf")),
 
-	FLAG(OTHER, 0, "ext-unix-sk", ext_unix_sk, HELP("allow unix sockets with a peer outside"),
-	     REFUSED("unix sockets with a peer outside the tree")),
+	FLAG(OTHER, 0, "ext-unix-sk", ext_unix_sk, HELP("allow unix sockets with a peer outside")),
 	FLAG(OTHER, 'h', "help", want_help, HELP("print this text")),
 	FLAG(OTHER, 'V', "version", want_version, HELP("print the version")),
 };
