@@ -318,6 +318,45 @@ static void test_rseq(void)
 	check_eq(child_end(pid), 0);
 }
 
+/* ---- 32-bit code -------------------------------------------------------- */
+
+/* Leaves for the 32-bit code segment and spins there. */
+static int child_in_32bit_code(void)
+{
+	unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	if (code == MAP_FAILED)
+		return 1;
+	code[0] = 0xeb; /* jmp . */
+	code[1] = 0xfe;
+	shared->ready = 1;
+	__asm__ volatile("pushq $0x23\n"
+			 "pushq %0\n"
+			 "lretq\n"
+			 :
+			 : "r"(code)
+			 : "memory");
+	return 2;
+}
+
+static void test_32bit_code(void)
+{
+	static struct compel_context ctx;
+	pid_t pid = child_start(child_in_32bit_code);
+	struct compel_inject *inject;
+	struct compel_stop stop;
+
+	usleep(20000);
+	check_eq(compel_seize(pid, &stop), 0);
+	check_eq(compel_context_get(pid, &ctx), -EOPNOTSUPP);
+	check(strstr(last_error, "32-bit"));
+	check_eq(compel_inject_begin(pid, pid, &inject), -EOPNOTSUPP);
+	check_eq(compel_detach(pid), 0);
+	kill(pid, SIGKILL);
+	child_end(pid);
+}
+
 /* ---- refusals ----------------------------------------------------------- */
 
 static int vforked(void *arg)
@@ -377,6 +416,7 @@ int main(void)
 	test_state_through_image();
 	test_server();
 	test_rseq();
+	test_32bit_code();
 	test_traced_by_another();
 	test_vfork_parent();
 	return 0;
