@@ -278,11 +278,10 @@ int owed_unmap(struct owed *owed, uint64_t start, uint64_t end)
 
 	if (ret)
 		return ret;
-	owed->generation++;
 	for (area = owed_next(owed, start); area && area->start < end; area = next) {
 		next = RB_NEXT(owed_tree, &owed->areas, area);
 		if (area->kind != LAZY_RANGE_SHMEM)
-			owed_done(area, area->start, area->end);
+			owed->dropped += owed_done(area, area->start, area->end);
 		area_free(owed, area);
 	}
 	return 0;
@@ -293,11 +292,11 @@ uint64_t owed_remove(struct owed *owed, uint64_t start, uint64_t end)
 	struct owed_area *area = owed_next(owed, start);
 	uint64_t dropped = 0;
 
-	owed->generation++;
 	for (; area && area->start < end; area = RB_NEXT(owed_tree, &owed->areas, area)) {
 		if (area->kind != LAZY_RANGE_SHMEM)
 			dropped += owed_done(area, start, end);
 	}
+	owed->dropped += dropped;
 	return dropped;
 }
 
@@ -330,7 +329,6 @@ int owed_remap(struct owed *owed, uint64_t from, uint64_t to, uint64_t len)
 	ret = split_around(owed, from, from + len);
 	if (!ret)
 		ret = owed_unmap(owed, to, to + len);
-	owed->generation++;
 	/* mremap(2) refuses overlapping places, so moved areas are not met again. */
 	for (area = owed_next(owed, from); !ret && area && area->start < from + len;
 	     area = RB_NEXT(owed_tree, &owed->areas, area))
@@ -391,7 +389,6 @@ int owed_fork(struct owed *parent, struct owed *child)
 		if (ret)
 			return ret;
 	}
-	child->generation = parent->generation;
 	return 0;
 }
 

@@ -50,7 +50,7 @@ RB_HEAD(owed_tree, owed_area);
 struct owed {
 	struct owed_tree areas;
 	size_t nr_areas;
-	uint64_t generation; /* grows with every change that is not a delivery */
+	uint64_t dropped; /* private pages that were owed and are not any more, undelivered */
 };
 
 /* A run of owed pages, adjacent in memory and in the image, in one area. */
@@ -104,6 +104,12 @@ int owed_remap(struct owed *owed, uint64_t from, uint64_t to, uint64_t len);
 /* fork(2): child (empty, initialised) owes what the parent owes, except DONTFORK areas, which it
  * has not, and WIPEONFORK areas, which it has empty. */
 int owed_fork(struct owed *parent, struct owed *child);
+
+/*
+ * An area that owes nothing is not registered any more; it stays in the tree, so that a fault in a
+ * tail the area has grown since can be told from one nobody can explain.
+ */
+#define OWED_AREA_RELEASED (1u << 31)
 
 /* Private pages owed, and whether anything is owed at all (shared segments too). O(areas + bits).
  */

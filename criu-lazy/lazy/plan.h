@@ -25,8 +25,9 @@ struct lazy_plan {
 typedef bool (*lazy_shmem_fn)(void *ctx, uint64_t shmid);
 
 /*
- * cores: one per thread, leader first. Eager pages: those of clear_child_tid, robust list head, rseq, TLS
- * block, alternate-stack top, the page(s) at each thread's stack pointer, arguments, environment, auxv. 0 or -ENOMEM.
+ * cores: one per thread, leader first. Eager pages: those of clear_child_tid, robust list head,
+ * rseq, TLS block, alternate-stack top, the page(s) at each thread's stack pointer, arguments,
+ * environment, auxv. 0 or -ENOMEM.
  */
 int lazy_plan_build(const MmEntry *mm, CoreEntry *const *cores, size_t nr_cores,
 		    lazy_shmem_fn is_lazy_shmem, void *ctx, struct lazy_plan *out);

@@ -26,17 +26,17 @@ enum { LAZY_HELLO_MAGIC = 0x4c7a5031, LAZY_PROTOCOL_VERSION = 1 };
 struct lazy_hello {
 	uint32_t magic;
 	uint32_t version;
-	int32_t pid;  /* image pid: names pagemap-PID.img */
+	int32_t pid;	       /* image pid: names pagemap-PID.img */
 	int32_t host_pid_hint; /* pid in the restorer's namespace, 0 if unknown */
 	uint32_t nr_ranges;
 	uint32_t nr_eager;
 	uint32_t nr_tasks; /* how many hellos this restore sends in all */
-	uint32_t flags;    /* 0 */
+	uint32_t flags;	   /* 0 */
 };
 
 enum lazy_range_kind {
-	LAZY_RANGE_ANON = 1,    /* private anonymous */
-	LAZY_RANGE_SHMEM = 2,   /* anonymous shared or SysV segment: pages of pagemap-shmem-SHMID */
+	LAZY_RANGE_ANON = 1,	/* private anonymous */
+	LAZY_RANGE_SHMEM = 2,	/* anonymous shared or SysV segment: pages of pagemap-shmem-SHMID */
 	LAZY_RANGE_HUGETLB = 3, /* private anonymous hugetlb: whole huge pages */
 };
 
@@ -50,8 +50,8 @@ struct lazy_range {
 	uint64_t start, end; /* of the VMA in the task */
 	uint32_t kind;
 	uint32_t flags;
-	uint64_t shmid; /* LAZY_RANGE_SHMEM */
-	uint64_t pgoff; /* LAZY_RANGE_SHMEM: byte offset of start in the segment */
+	uint64_t shmid;	    /* LAZY_RANGE_SHMEM */
+	uint64_t pgoff;	    /* LAZY_RANGE_SHMEM: byte offset of start in the segment */
 	uint64_t page_size; /* 4096, or the huge page size */
 };
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The serving daemon's state. One thread, the engine, reads events, owns every owed set and copies
+ * pages. Why one: a page must never be copied on the strength of what was owed before an event that
+ * has been read since. With one thread that holds by construction; and because its background
+ * pieces are short (64 KiB take 15 us) and it looks for faults between them, it is always awake
+ * when a fault comes, which matters more than a second copier (a sleeping handler costs 30 us).
+ */
+#ifndef LAZY_ENGINE_H
+#define LAZY_ENGINE_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lazy/journal.h"
+#include "lazy/lazyd.h"
+#include "lazy/owed.h"
+#include "lazy/protocol.h"
+#include "lazy/source.h"
+#include "lazy/stats.h"
+
+#define LAZY_PAGE 4096ull
+
+enum { SPACE_STREAMS = 8, SPACE_PARKED_MAX = 4096, POLL_BATCH = 64 };
+
+struct lazyd;
+
+/* What epoll hands back: the first member of everything that is watched. */
+enum watch_kind {
+	WATCH_LISTEN,
+	WATCH_CONN,
+	WATCH_SPACE,
+	WATCH_PIDFD,
+	WATCH_SUPERVISOR,
+	WATCH_SIGNAL
+};
+struct watch {
+	enum watch_kind kind;
+	void *object;
+};
+
+/* A reader that goes through memory in order; its window doubles while it does. */
+struct stream {
+	uint64_t expected; /* the next fault if it goes on */
+	uint64_t window;
+	uint64_t start, end; /* still to be copied of the window */
+	uint64_t used;	     /* clock for replacement */
+};
+
+struct parked_fault {
+	uint64_t addr;
+	uint64_t since; /* ns */
+};
+
+/* One address space: a task announced by hello, or a child of one. */
+struct space {
+	TAILQ_ENTRY(space) link;
+	struct watch watch, pid_watch;
+	int uffd;
+	int pidfd;	/* -1: unknown */
+	int pagemap_fd; /* /proc/PID/pagemap, for guard pages; -1 */
+	pid_t host_pid; /* 0: unknown */
+	int32_t image_pid;
+	int slot; /* in the journal */
+	struct owed owed;
+	struct space *parent; /* of a forked one, while that lives */
+	bool is_forked;
+	bool is_gone;	  /* the address space is no more */
+	bool is_swept;	  /* the background has been once around */
+	uint64_t born;	  /* ns */
+	uint64_t cursor;  /* background: next address */
+	uint64_t hold;	  /* ns: no background before, after EAGAIN or ENOMEM */
+	uint64_t backoff; /* ns: grows while EAGAIN lasts */
+	struct stream streams[SPACE_STREAMS];
+	uint64_t stream_clock;
+	bool has_near; /* some stream has pages to copy */
+	struct parked_fault *parked;
+	size_t nr_parked, parked_room;
+	struct { /* huge pages to form when all is done */
+		uint64_t start, end;
+	} * collapse;
+	size_t nr_collapse;
+};
+
+/* A shared segment: one set of bits for all mappings in all spaces. */
+struct segment {
+	SLIST_ENTRY(segment) link;
+	uint64_t shmid;
+	struct owed_bits *bits;
+};
+
+struct source_ref {
+	SLIST_ENTRY(source_ref) link;
+	struct lazy_source *source;
+};
+
+struct conn;
+
+struct lazyd {
+	const struct options *opts;
+	struct image_dir *images;
+	int work_dir;
+	int listen_fd, epoll_fd, signal_fd;
+	int supervisor_pidfd;
+	struct watch listen_watch, signal_watch, supervisor_watch;
+	struct journal *journal;
+	uint64_t features; /* UFFD_FEATURE_* in use */
+	bool has_poison, has_guard_scan;
+	TAILQ_HEAD(, space) spaces;
+	LIST_HEAD(, conn) conns;
+	SLIST_HEAD(, segment) segments;
+	SLIST_HEAD(, source_ref) sources; /* closed at the end */
+	uint32_t nr_tasks, nr_hellos;
+	bool any_complete;   /* some task got all of its memory */
+	bool is_leaving;     /* SIGTERM or SIGINT: finish and go */
+	uint64_t last_fault; /* ns */
+	uint64_t last_report;
+	uint64_t quiet_since; /* ns: nothing left but announced tasks that never came */
+	char *huge_buffer;    /* one huge page put together */
+	uint64_t huge_size;
+	int error;
+	struct lazy_stats stats;
+};
+
+uint64_t lazy_now(void); /* CLOCK_MONOTONIC, ns */
+
+/* engine.c */
+int engine_run(struct lazyd *lazyd);
+int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_kind kind,
+		 void *object);
+
+/* hello.c: connections of restored tasks. Errors are answered and logged; nobody else is harmed. */
+void conn_accept(struct lazyd *lazyd);
+void conn_ready(struct lazyd *lazyd, struct conn *conn);
+void conn_close(struct lazyd *lazyd, struct conn *conn);
+
+/* space.c */
+struct space *space_new(struct lazyd *lazyd, int uffd /* taken */);
+/* Names the process: opens pidfd and pagemap. */
+void space_identify(struct lazyd *lazyd, struct space *space, pid_t pid);
+/* Looks for the pid of a forked space; tid_hint (may be 0): a thread of it, as it calls itself. */
+void space_find_pid(struct lazyd *lazyd, struct space *space, pid_t tid_hint);
+/* Reads and applies everything there is, then serves the faults. */
+void space_read(struct lazyd *lazyd, struct space *space);
+/* Unregisters, drains and closes. The space is freed. */
+void space_end(struct lazyd *lazyd, struct space *space);
+/* Stops watching an area that owes nothing: huge pages can form, first touches are the kernel's. */
+void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_area *area);
+/* Cannot go on without a wrong byte: the task is killed and the reason logged. */
+void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, uint64_t addr);
+
+/* fill.c */
+void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since);
+void fill_parked(struct lazyd *lazyd, struct space *space);
+/* Installs what is owed of [start, end) before the task runs. 0 or -errno. */
+int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end);
+/* One bounded piece; false: nothing to do now. Sets space->is_gone, or ends areas. */
+bool fill_near(struct lazyd *lazyd, struct space *space);
+bool fill_background(struct lazyd *lazyd, struct space *space);
+
+#endif

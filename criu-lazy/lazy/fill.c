@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages into address spaces: on demand, around what was demanded, and in the background.
+ *
+ * All is done by the engine's thread in bounded pieces; between two pieces it looks for events. So
+ * every copy rests on an owed set that knows all events read, and those not read yet make the
+ * kernel refuse the copy (UFFD.md 8, 11).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lazy/engine.h"
+#include "lazy/guard.h"
+#include "lazy/uffd.h"
+#include "util/log.h"
+
+#define NEAR_MIN       (16ull << 10)
+#define NEAR_MAX       (512ull << 10)
+#define NEAR_PIECE     (64ull << 10)
+#define QUIET_PIECE    (256ull << 10) /* no fault lately */
+#define BUSY_PIECE     (32ull << 10)
+#define QUIET_AFTER_NS 1000000ull
+#define BACKOFF_MIN_NS 20000ull
+#define BACKOFF_MAX_NS 5000000ull
+#define UNEXPLAINED_NS 100000000ull
+#define RUNS_PER_PIECE 16
+
+static void backoff(struct space *space)
+{
+	space->backoff = space->backoff ? space->backoff * 2 : BACKOFF_MIN_NS;
+	if (space->backoff > BACKOFF_MAX_NS)
+		space->backoff = BACKOFF_MAX_NS;
+	space->hold = lazy_now() + space->backoff;
+}
+
+static void park(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since)
+{
+	if (space->nr_parked == space->parked_room) {
+		size_t room = space->parked_room ? space->parked_room * 2 : 16;
+		void *grown = realloc(space->parked, room * sizeof(*space->parked));
+
+		if (!grown) {
+			space_kill(lazyd, space, "no memory to remember a fault", addr);
+			return;
+		}
+		space->parked = grown;
+		space->parked_room = room;
+	}
+	space->parked[space->nr_parked++] = (struct parked_fault){ .addr = addr, .since = since };
+	lazyd->stats.parked++;
+}
+
+/* Waiters at other mappings of a shared page are not woken by the copy (UFFD.md 5). */
+static void wake_other_mappings(struct lazyd *lazyd, const struct owed_area *filled, uint64_t image,
+				uint64_t len)
+{
+	struct space *space;
+
+	if (filled->kind != LAZY_RANGE_SHMEM || filled->bits->refs <= 2)
+		return;
+	TAILQ_FOREACH (space, &lazyd->spaces, link) {
+		struct owed_area *area;
+
+		owed_for_each(area, &space->owed)
+		{
+			uint64_t from = image > area->image ? image : area->image;
+			uint64_t to = area->image + (area->end - area->start);
+
+			if (area == filled || area->bits != filled->bits)
+				continue;
+			if (to > image + len)
+				to = image + len;
+			if (from < to)
+				uffd_wake(space->uffd, area->start + (from - area->image),
+					  area->start + (to - area->image));
+		}
+	}
+}
+
+static void account(struct lazyd *lazyd, struct owed_area *area, uint64_t start, uint64_t end,
+		    enum lazy_cause cause)
+{
+	uint64_t image = area->image + (start - area->start);
+	uint64_t pages = owed_done(area, start, end);
+
+	lazyd->stats.pages[cause] += pages * (area->page_size / LAZY_PAGE);
+	wake_other_mappings(lazyd, area, image, end - start);
+}
+
+/* An image page that cannot be read: a bus error for who touches it, never zeros (UFFD.md 34). */
+static int give_up_page(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+			uint64_t addr)
+{
+	uint64_t done;
+	int ret;
+
+	if (!lazyd->has_poison) {
+		space_kill(lazyd, space, "a page of its image cannot be read", addr);
+		return 0;
+	}
+	ret = uffd_poison(space->uffd, addr, area->page_size, &done);
+	if (ret && ret != -EEXIST)
+		return ret;
+	log_err("task %d: page 0x%" PRIx64 " of its image cannot be read: it is poisoned",
+		space->image_pid, addr);
+	lazyd->error = -EIO;
+	lazyd->stats.poisoned++;
+	owed_done(area, addr, addr + area->page_size);
+	uffd_wake(space->uffd, addr, addr + area->page_size);
+	return 0;
+}
+
+/*
+ * Copies [start, end), side by side in memory at src. Progress is settled as it is made; 0 when all
+ * of it is, -EAGAIN when the rest must wait, -ESRCH when the space is gone.
+ */
+static int copy_pieces(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+		       uint64_t start, uint64_t end, const char *src, enum lazy_cause cause)
+{
+	uint64_t at = start, len = end - start, done;
+
+	while (at < end) {
+		int ret;
+
+		if (len > end - at)
+			len = end - at;
+		ret = uffd_copy(space->uffd, at, src + (at - start), len, true, &done);
+		if (done)
+			account(lazyd, area, at, at + done, cause);
+		at += done;
+		if (!ret || done)
+			continue;
+		if (ret == -EEXIST) {
+			lazyd->stats.already += owed_done(area, at, at + area->page_size);
+			uffd_wake(space->uffd, at, at + area->page_size);
+			at += area->page_size;
+		} else if (len > area->page_size && (ret == -ENOENT || ret == -EFAULT)) {
+			/* Two areas for the kernel after an mprotect, or a bad page in the middle.
+			 */
+			len = len / 2 / area->page_size * area->page_size;
+		} else if (ret == -ENOENT) {
+			/* Not registered here: DONTFORK in a child, or unmapped before the fork. */
+			owed_done(area, at, at + area->page_size);
+			uffd_wake(space->uffd, at, at + area->page_size);
+			lazyd->stats.dropped++;
+			at += area->page_size;
+		} else if (ret == -EFAULT) {
+			ret = give_up_page(lazyd, space, area, at);
+			if (ret)
+				return ret;
+			at += area->page_size;
+		} else {
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static bool huge_buffer(struct lazyd *lazyd, uint64_t size)
+{
+	void *buffer;
+
+	if (lazyd->huge_size >= size)
+		return true;
+	buffer = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED)
+		return false;
+	if (lazyd->huge_size)
+		munmap(lazyd->huge_buffer, lazyd->huge_size);
+	lazyd->huge_buffer = buffer;
+	lazyd->huge_size = size;
+	return true;
+}
+
+/* A huge page is installed whole: its pieces and zeros for its holes are put together here. */
+static int copy_huge(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+		     const struct owed_run *run, enum lazy_cause cause)
+{
+	uint64_t at = 0, avail;
+
+	if (!huge_buffer(lazyd, area->page_size))
+		return -ENOMEM;
+	while (at < area->page_size) {
+		const void *src = lazy_source_bytes(area->bits->source, run->image + at,
+						    area->page_size - at, false, &avail);
+		int ret;
+
+		if (src) {
+			ret = lazy_source_read(area->bits->source, run->image + at,
+					       lazyd->huge_buffer + at, avail);
+			if (ret)
+				return give_up_page(lazyd, space, area, run->start);
+		} else {
+			memset(lazyd->huge_buffer + at, 0, avail);
+		}
+		at += avail;
+	}
+	return copy_pieces(lazyd, space, area, run->start, run->start + area->page_size,
+			   lazyd->huge_buffer, cause);
+}
+
+/* Delivers a run, or as much of it as lies side by side in the image. */
+static int deliver(struct lazyd *lazyd, struct space *space, const struct owed_run *run,
+		   enum lazy_cause cause)
+{
+	struct owed_area *area = run->area;
+	uint64_t at = run->start;
+
+	if (area->kind == LAZY_RANGE_HUGETLB)
+		return copy_huge(lazyd, space, area, run, cause);
+	while (at < run->end) {
+		uint64_t avail;
+		const char *src =
+			lazy_source_bytes(area->bits->source, run->image + (at - run->start),
+					  run->end - at, cause == CAUSE_BACKGROUND, &avail);
+		int ret;
+
+		if (!src) /* owed bits come from the source */
+			return -EUCLEAN;
+		ret = copy_pieces(lazyd, space, area, at, at + avail, src, cause);
+		if (ret)
+			return ret;
+		at += avail;
+	}
+	return 0;
+}
+
+/* Takes note of how a delivery ended; true if it may go on. */
+static bool went_well(struct lazyd *lazyd, struct space *space, int ret, uint64_t addr)
+{
+	switch (ret) {
+	case 0:
+		space->backoff = 0;
+		return true;
+	case -EAGAIN:
+	case -ENOMEM: /* the task's memory cgroup is full: demand goes on trying, bulk waits */
+		backoff(space);
+		return false;
+	case -ESRCH:
+	case -ENOSPC: /* kernels before 5.11 */
+		space->is_gone = true;
+		return false;
+	default:
+		log_ret(ret, "task %d: copy to 0x%" PRIx64, space->image_pid, addr);
+		space_kill(lazyd, space, "a page cannot be delivered", addr);
+		space->hold = lazy_now() + BACKOFF_MAX_NS;
+		return false;
+	}
+}
+
+static int zero_page(struct lazyd *lazyd, struct space *space, const struct owed_area *area,
+		     uint64_t page)
+{
+	uint64_t done;
+	int ret;
+
+	/* There is no shared huge page of zeros: UFFDIO_ZEROPAGE refuses hugetlb. */
+	if (area->kind == LAZY_RANGE_HUGETLB && !huge_buffer(lazyd, area->page_size))
+		return -ENOMEM;
+	if (area->kind == LAZY_RANGE_HUGETLB) {
+		memset(lazyd->huge_buffer, 0, area->page_size);
+		ret = uffd_copy(space->uffd, page, lazyd->huge_buffer, area->page_size, true,
+				&done);
+	} else {
+		ret = uffd_zero(space->uffd, page, area->page_size, &done);
+	}
+	if (!ret)
+		lazyd->stats.zero_pages++;
+	if (ret == -EEXIST || ret == -ENOENT)
+		ret = uffd_wake(space->uffd, page, page + area->page_size);
+	return ret;
+}
+
+/* Are [from, to) registered without a gap, in however many areas? */
+static bool is_unbroken(struct space *space, uint64_t from, uint64_t to, uint64_t page_size)
+{
+	while (from < to) {
+		uint64_t len = to - from;
+
+		while (uffd_covers(space->uffd, from, from + len)) {
+			if (len <= page_size)
+				return false;
+			len = (len / 2 + page_size - 1) / page_size * page_size;
+		}
+		from += len;
+	}
+	return true;
+}
+
+static bool extend_area(struct space *space, const struct owed_area *near, uint64_t start,
+			uint64_t end)
+{
+	struct owed_area grown = *near;
+
+	grown.start = start;
+	grown.end = end;
+	grown.flags &= ~OWED_AREA_RELEASED;
+	if (near->kind == LAZY_RANGE_SHMEM) /* more of the segment, which may be owed */
+		grown.image = near->image + (start - near->start);
+	else
+		grown.bits = NULL;
+	return !owed_add(&space->owed, &grown);
+}
+
+/*
+ * A fault outside all areas. An area that was grown in place (mremap, a stack) is registered there
+ * and due zeros. Anything else is not explained by the events read so far.
+ */
+static bool explain_stray(struct space *space, uint64_t addr)
+{
+	struct owed_area *above = owed_next(&space->owed, addr);
+	struct owed_area *below = above ? RB_PREV(owed_tree, &space->owed.areas, above)
+					: RB_MAX(owed_tree, &space->owed.areas);
+
+	if (below) {
+		bool released = below->flags & OWED_AREA_RELEASED;
+		uint64_t size = below->page_size;
+		uint64_t end = addr / size * size + size;
+
+		if (is_unbroken(space, released ? below->end : below->end - size, end, size))
+			return extend_area(space, below, below->end, end);
+	}
+	if (above) {
+		bool released = above->flags & OWED_AREA_RELEASED;
+		uint64_t size = above->page_size;
+		uint64_t start = addr / size * size;
+
+		if (is_unbroken(space, start, released ? above->start : above->start + size, size))
+			return extend_area(space, above, start, above->start);
+	}
+	return false;
+}
+
+static struct stream *pick_stream(struct space *space, uint64_t page)
+{
+	struct stream *oldest = &space->streams[0];
+
+	for (int i = 0; i < SPACE_STREAMS; i++) {
+		struct stream *stream = &space->streams[i];
+
+		if (stream->window && page >= stream->expected &&
+		    page < stream->expected + stream->window) {
+			stream->window =
+				stream->window * 2 > NEAR_MAX ? NEAR_MAX : stream->window * 2;
+			return stream;
+		}
+		if (stream->used < oldest->used)
+			oldest = stream;
+	}
+	oldest->window = NEAR_MIN;
+	return oldest;
+}
+
+static void want_near(struct space *space, const struct owed_area *area, uint64_t page)
+{
+	struct stream *stream = pick_stream(space, page);
+
+	stream->used = ++space->stream_clock;
+	stream->start = page + area->page_size;
+	stream->end = stream->start + stream->window;
+	stream->expected = stream->end;
+	space->has_near = true;
+}
+
+static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t page)
+{
+	struct owed_run run = {
+		.area = area,
+		.start = page,
+		.end = page + area->page_size,
+		.image = area->image + (page - area->start),
+	};
+	int ret;
+
+	if (!owed_is_owed(area, page))
+		return zero_page(lazyd, space, area, page);
+	ret = deliver(lazyd, space, &run, CAUSE_DEMAND);
+	if (!ret)
+		want_near(space, area, page);
+	return ret;
+}
+
+void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since)
+{
+	struct owed_area *area = owed_find(&space->owed, addr);
+	int ret;
+
+	if (!area && explain_stray(space, addr))
+		area = owed_find(&space->owed, addr);
+	if (area && area->flags & OWED_AREA_RELEASED) {
+		/* Read before the area was released, which has woken the task. */
+		uffd_wake(space->uffd, addr / LAZY_PAGE * LAZY_PAGE,
+			  addr / LAZY_PAGE * LAZY_PAGE + LAZY_PAGE);
+		return;
+	}
+	if (!area) {
+		if (lazy_now() - since > UNEXPLAINED_NS)
+			space_kill(lazyd, space, "it touched an area nobody can explain", addr);
+		backoff(space);
+		park(lazyd, space, addr, since);
+		return;
+	}
+	ret = answer(lazyd, space, area,
+		     area->start + (addr - area->start) / area->page_size * area->page_size);
+	if (went_well(lazyd, space, ret, addr))
+		stats_latency(&lazyd->stats, lazy_now() - since);
+	else if (!space->is_gone)
+		park(lazyd, space, addr, since);
+}
+
+void fill_parked(struct lazyd *lazyd, struct space *space)
+{
+	size_t count = space->nr_parked;
+	struct parked_fault *faults = space->parked;
+
+	if (!count || lazy_now() < space->hold)
+		return;
+	space->parked = NULL;
+	space->nr_parked = space->parked_room = 0;
+	for (size_t i = 0; i < count && !space->is_gone; i++)
+		fill_fault(lazyd, space, faults[i].addr, faults[i].since);
+	free(faults);
+}
+
+int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end)
+{
+	struct owed_area *area = owed_find(&space->owed, start);
+	struct owed_run run;
+
+	if (!area || area->end < end)
+		return area ? -EINVAL : 0; /* nothing is owed there, so it is not registered */
+	while (owed_area_run(area, start, end - start, &run) && run.start < end) {
+		int ret;
+
+		if (run.end > end)
+			run.end = end;
+		ret = deliver(lazyd, space, &run, CAUSE_EAGER);
+		if (ret)
+			return ret;
+		start = run.end;
+		if (start >= end)
+			break;
+	}
+	return 0;
+}
+
+/* Drops pages that have become guard pages: no event tells (UFFD.md 4). */
+static void drop_guards(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end)
+{
+	struct guard_range ranges[16];
+	int count;
+
+	if (space->pagemap_fd < 0)
+		return;
+	do {
+		count = guard_scan(space->pagemap_fd, &start, end, ranges, 16);
+		for (int i = 0; i < count; i++)
+			owed_remove(&space->owed, ranges[i].start, ranges[i].end);
+	} while (count > 0 && start < end);
+	(void)lazyd;
+}
+
+/* Runs of [start, end) in one area, up to `bytes` of pages; *start moves on. False: nothing left
+ * there. */
+static bool fill_piece(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+		       uint64_t *start, uint64_t end, uint64_t bytes, enum lazy_cause cause)
+{
+	struct owed_run run;
+	uint64_t copied = 0;
+
+	for (int i = 0; i < RUNS_PER_PIECE && copied < bytes; i++) {
+		int ret;
+
+		if (!owed_area_run(area, *start, bytes - copied, &run) || run.start >= end)
+			return i > 0;
+		if (i == 0)
+			drop_guards(lazyd, space, run.start,
+				    run.start + bytes < area->end ? run.start + bytes : area->end);
+		if (i == 0 && !owed_area_run(area, *start, bytes - copied, &run))
+			return true;
+		if (run.end > end)
+			run.end = end;
+		ret = deliver(lazyd, space, &run, cause);
+		if (!went_well(lazyd, space, ret, run.start))
+			return true;
+		copied += run.end - run.start;
+		*start = run.end;
+	}
+	return true;
+}
+
+bool fill_near(struct lazyd *lazyd, struct space *space)
+{
+	struct stream *newest = NULL;
+	struct owed_area *area;
+
+	for (int i = 0; i < SPACE_STREAMS; i++) {
+		struct stream *stream = &space->streams[i];
+
+		if (stream->start < stream->end && (!newest || stream->used > newest->used))
+			newest = stream;
+	}
+	space->has_near = newest != NULL;
+	if (!newest || lazy_now() < space->hold)
+		return false;
+	area = owed_find(&space->owed, newest->start);
+	if (!area || area->flags & OWED_AREA_RELEASED ||
+	    !fill_piece(lazyd, space, area, &newest->start, newest->end, NEAR_PIECE,
+			CAUSE_NEIGHBOUR))
+		newest->start = newest->end;
+	return true;
+}
+
+bool fill_background(struct lazyd *lazyd, struct space *space)
+{
+	struct owed_area *area = owed_next(&space->owed, space->cursor);
+	uint64_t now = lazy_now(), bytes;
+
+	if (now < space->hold)
+		return false;
+	if (!area) {
+		space->cursor = 0;
+		space->is_swept = true;
+		return true; /* around again for what was skipped; the engine ends what owes nothing
+			      */
+	}
+	if (area->flags & OWED_AREA_RELEASED) {
+		space->cursor = area->end;
+		return true;
+	}
+	bytes = now - lazyd->last_fault > QUIET_AFTER_NS ? QUIET_PIECE : BUSY_PIECE;
+	if (space->cursor < area->start)
+		space->cursor = area->start;
+	if (fill_piece(lazyd, space, area, &space->cursor, area->end, bytes, CAUSE_BACKGROUND))
+		return true;
+	space->cursor = area->end;
+	{
+		struct owed_run run;
+
+		/* Pages before the cursor may be left (a segment's other mapping, a refusal). */
+		if (!owed_area_run(area, area->start, 0, &run))
+			space_release_area(lazyd, space, area);
+	}
+	return true;
+}

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Address spaces: their events, and their beginning and end.
+ *
+ * Order matters (UFFD.md 11): everything readable is read and all events are applied before the
+ * first fault is answered, because read(2) yields faults before events whatever came first. Until
+ * an event is read the kernel refuses copies with EAGAIN, and from then on the owed set knows it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lazy/engine.h"
+#include "lazy/identify.h"
+#include "lazy/uffd.h"
+#include "util/log.h"
+
+enum { FAULTS_MAX = 1024 };
+#define FORK_REMAP_RACE_NS 1000000000ull
+
+struct fault {
+	uint64_t addr;
+	uint32_t tid;
+};
+
+struct space *space_new(struct lazyd *lazyd, int uffd)
+{
+	struct space *space = calloc(1, sizeof(*space));
+
+	if (!space)
+		return NULL;
+	space->uffd = uffd;
+	space->pidfd = space->pagemap_fd = -1;
+	space->slot = -1;
+	space->born = lazy_now();
+	owed_init(&space->owed);
+	TAILQ_INSERT_TAIL(&lazyd->spaces, space, link);
+	return space;
+}
+
+void space_identify(struct lazyd *lazyd, struct space *space, pid_t pid)
+{
+	char path[64];
+
+	space->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (space->pidfd < 0)
+		return;
+	space->host_pid = pid;
+	if (lazyd->has_guard_scan) {
+		snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+		space->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (space->slot >= 0)
+		journal_identify(lazyd->journal, space->slot, pid, space->pidfd);
+	engine_watch(lazyd, space->pidfd, &space->pid_watch, WATCH_PIDFD, space);
+}
+
+static bool is_known_pid(void *ctx, pid_t pid)
+{
+	struct lazyd *lazyd = ctx;
+	struct space *space;
+
+	TAILQ_FOREACH (space, &lazyd->spaces, link) {
+		if (space->host_pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static void wipe_range(void *ctx, uint64_t start, uint64_t end)
+{
+	struct space *space = ctx;
+
+	owed_remove(&space->owed, start, end);
+}
+
+void space_find_pid(struct lazyd *lazyd, struct space *space, pid_t tid_hint)
+{
+	pid_t pid;
+
+	if (space->host_pid || !space->parent || !space->parent->host_pid)
+		return;
+	pid = identify_child(space->parent->host_pid, tid_hint, space->born, is_known_pid, lazyd);
+	if (!pid)
+		return;
+	space_identify(lazyd, space, pid);
+	log_debug("task %d: forked, pid %d", space->image_pid, pid);
+}
+
+static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
+{
+	struct space *child = space_new(lazyd, uffd);
+	int ret = child ? 0 : -ENOMEM;
+
+	lazyd->stats.events[0]++;
+	if (child) {
+		child->is_forked = true;
+		child->parent = parent;
+		child->image_pid = parent->image_pid;
+		ret = owed_fork(&parent->owed, &child->owed);
+	}
+	if (ret) {
+		/* Held open and out of the journal: the supervisor counts it as owed. */
+		log_ret(ret, "task %d: a forked child cannot be followed", parent->image_pid);
+		lazyd->error = ret;
+		if (child)
+			space_kill(lazyd, child, "no memory for what it is owed", 0);
+		return;
+	}
+	fcntl(uffd, F_SETFL, O_NONBLOCK);
+	/* The task may have changed its mind about WIPEONFORK since it was dumped (UFFD.md 7). The
+	 * parent is asked, not the child: that may have marked areas for its own children by now.
+	 */
+	if (parent->host_pid)
+		identify_wiped(parent->host_pid, wipe_range, child);
+	lazyd->stats.forked += owed_count(&child->owed);
+	if (owed_is_empty(&child->owed)) {
+		space_end(lazyd, child);
+		return;
+	}
+	child->slot = journal_add(lazyd->journal, uffd, 0, -1);
+	engine_watch(lazyd, uffd, &child->watch, WATCH_SPACE, child);
+}
+
+/*
+ * mremap(2) queues its event after the move is done and the lock is free. A fork in between queues
+ * its own event first, yet the child has the area at the new place. Its old place then is not
+ * registered, which we can ask.
+ */
+static void remap_young_children(struct lazyd *lazyd, struct space *parent, uint64_t from,
+				 uint64_t to, uint64_t len)
+{
+	uint64_t now = lazy_now();
+	struct space *child;
+
+	TAILQ_FOREACH (child, &lazyd->spaces, link) {
+		struct owed_area *area;
+
+		if (child->parent != parent || now - child->born > FORK_REMAP_RACE_NS)
+			continue;
+		area = owed_next(&child->owed, from);
+		if (!area || area->start >= from + len || area->flags & OWED_AREA_RELEASED)
+			continue;
+		if (uffd_covers(child->uffd, area->start, area->start + area->page_size) == -ENOENT)
+			owed_remap(&child->owed, from, to, len);
+	}
+}
+
+static int apply_event(struct lazyd *lazyd, struct space *space, const struct uffd_msg *msg)
+{
+	struct lazy_stats *stats = &lazyd->stats;
+
+	switch (msg->event) {
+	case UFFD_EVENT_FORK:
+		apply_fork(lazyd, space, (int)msg->arg.fork.ufd);
+		return 0;
+	case UFFD_EVENT_REMAP:
+		stats->events[1]++;
+		remap_young_children(lazyd, space, msg->arg.remap.from, msg->arg.remap.to,
+				     msg->arg.remap.len);
+		return owed_remap(&space->owed, msg->arg.remap.from, msg->arg.remap.to,
+				  msg->arg.remap.len);
+	case UFFD_EVENT_REMOVE:
+		stats->events[2]++;
+		owed_remove(&space->owed, msg->arg.remove.start, msg->arg.remove.end);
+		return 0;
+	case UFFD_EVENT_UNMAP:
+		stats->events[3]++;
+		return owed_unmap(&space->owed, msg->arg.remove.start, msg->arg.remove.end);
+	default:
+		log_warn("task %d: event 0x%x of userfaultfd is unknown", space->image_pid,
+			 msg->event);
+		return 0;
+	}
+}
+
+/* All that is readable; events are applied, faults collected. How many faults. */
+static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fault *faults)
+{
+	struct uffd_msg msgs[POLL_BATCH];
+	size_t count = 0;
+
+	while (count + POLL_BATCH <= FAULTS_MAX) {
+		ssize_t len = read(space->uffd, msgs, sizeof(msgs));
+		size_t nr = len > 0 ? (size_t)len / sizeof(msgs[0]) : 0;
+
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0 && (errno == EMFILE || errno == ENFILE)) {
+			/* The event stays queued and the forking thread waits (UFFD.md 14). */
+			log_warn("task %d: fork waits for a free descriptor", space->image_pid);
+			space->hold = lazy_now() + 1000000;
+		}
+		if (!nr)
+			break;
+		for (size_t i = 0; i < nr; i++) {
+			if (msgs[i].event == UFFD_EVENT_PAGEFAULT) {
+				faults[count++] = (struct fault){
+					.addr = msgs[i].arg.pagefault.address,
+					.tid = msgs[i].arg.pagefault.feat.ptid,
+				};
+			} else if (apply_event(lazyd, space, &msgs[i])) {
+				space_kill(lazyd, space, "no memory for what it is owed", 0);
+			}
+		}
+		if (nr < POLL_BATCH)
+			continue; /* until EAGAIN: the last read may have left events */
+	}
+	return count;
+}
+
+void space_read(struct lazyd *lazyd, struct space *space)
+{
+	struct fault faults[FAULTS_MAX];
+	size_t count = read_messages(lazyd, space, faults);
+	uint64_t now;
+
+	if (!count)
+		return;
+	now = lazy_now();
+	if (space->is_forked && !space->host_pid)
+		space_find_pid(lazyd, space, (pid_t)faults[0].tid);
+	lazyd->last_fault = now;
+	lazyd->stats.faults += count;
+	for (size_t i = 0; i < count && !space->is_gone; i++)
+		fill_fault(lazyd, space, faults[i].addr, now);
+}
+
+/*
+ * UNREGISTER goes by address, and so would hit an area that mremap(2) has just moved there and
+ * whose event is not read yet. Such a move has raised the kernel's flag before it began, so a
+ * refusal after the fact tells; then the range is armed again before the event's thread can go on.
+ */
+static bool unregister_safely(struct space *space, uint64_t start, uint64_t end)
+{
+	int ret = uffd_unregister(space->uffd, start, end);
+
+	if (ret == -ENOMEM)
+		space->is_gone = true;
+	if (ret)
+		return false;
+	if (uffd_covers(space->uffd, start, start + LAZY_PAGE) != -EAGAIN)
+		return true;
+	uffd_register(space->uffd, start, end);
+	return false;
+}
+
+static void remember_collapse(struct space *space, const struct owed_area *area)
+{
+	void *grown;
+
+	if (!(area->flags & LAZY_RANGE_HUGEPAGE) || area->end - area->start < 2 << 20)
+		return;
+	grown = realloc(space->collapse, (space->nr_collapse + 1) * sizeof(*space->collapse));
+	if (!grown)
+		return; /* khugepaged will get there */
+	space->collapse = grown;
+	space->collapse[space->nr_collapse].start = area->start;
+	space->collapse[space->nr_collapse++].end = area->end;
+}
+
+void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_area *area)
+{
+	if (!unregister_safely(space, area->start, area->end))
+		return;
+	remember_collapse(space, area);
+	area->flags |= OWED_AREA_RELEASED;
+	owed_bits_put(area->bits);
+	area->bits = NULL;
+}
+
+static void poison_area(struct space *space, const struct owed_area *area)
+{
+	uint64_t at = area->start, done;
+
+	while (at < area->end) {
+		int ret = uffd_poison(space->uffd, at, area->end - at, &done);
+
+		at += done;
+		if (!ret || done)
+			continue;
+		if (ret == -ESRCH)
+			return;
+		at += area->page_size; /* there already, or not registered any more */
+	}
+	uffd_wake(space->uffd, area->start, area->end);
+}
+
+void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, uint64_t addr)
+{
+	struct owed_area *area;
+
+	log_err("task %d (pid %d): killed: %s (0x%" PRIx64 ")", space->image_pid, space->host_pid,
+		reason, addr);
+	lazyd->error = lazyd->error ? lazyd->error : -EIO;
+	if (space->pidfd >= 0 && !syscall(SYS_pidfd_send_signal, space->pidfd, SIGKILL, NULL, 0))
+		return; /* the descriptor is held until the pidfd says that it is gone */
+	owed_for_each(area, &space->owed)
+	{
+		if (!(area->flags & OWED_AREA_RELEASED))
+			poison_area(space, area);
+	}
+}
+
+static void orphan_children(struct lazyd *lazyd, const struct space *parent)
+{
+	struct space *child;
+
+	TAILQ_FOREACH (child, &lazyd->spaces, link) {
+		if (child->parent == parent)
+			child->parent = NULL;
+	}
+}
+
+static void collapse_areas(struct space *space)
+{
+	for (size_t i = 0; i < space->nr_collapse && space->pidfd >= 0; i++) {
+		struct iovec part = {
+			.iov_base = (void *)(uintptr_t)space->collapse[i].start,
+			.iov_len = space->collapse[i].end - space->collapse[i].start,
+		};
+
+		/* Best effort, Linux 6.1; the areas may have changed meanwhile. */
+		syscall(SYS_process_madvise, space->pidfd, &part, 1, 25 /* MADV_COLLAPSE */, 0);
+	}
+}
+
+/* Unregister, drain, close: closing over a queued event can leave its thread waiting (UFFD.md 16).
+ */
+static void disarm(struct lazyd *lazyd, struct space *space)
+{
+	struct fault faults[FAULTS_MAX];
+	struct owed_area *area;
+
+	owed_for_each(area, &space->owed)
+	{
+		if (!(area->flags & OWED_AREA_RELEASED))
+			uffd_unregister(space->uffd, area->start, area->end);
+	}
+	read_messages(lazyd, space, faults);
+}
+
+void space_end(struct lazyd *lazyd, struct space *space)
+{
+	if (space->slot >= 0)
+		journal_set_done(lazyd->journal, space->slot);
+	if (!space->is_gone)
+		disarm(lazyd, space);
+	orphan_children(lazyd, space);
+	lazyd->stats.dropped += space->owed.dropped + owed_count(&space->owed);
+	close(space->uffd);
+	if (!space->is_gone)
+		collapse_areas(space);
+	if (space->slot >= 0)
+		journal_drop(lazyd->journal, space->slot);
+	if (space->pidfd >= 0)
+		close(space->pidfd);
+	if (space->pagemap_fd >= 0)
+		close(space->pagemap_fd);
+	owed_fini(&space->owed);
+	free(space->parked);
+	free(space->collapse);
+	TAILQ_REMOVE(&lazyd->spaces, space, link);
+	log_debug("task %d (pid %d): %s", space->image_pid, space->host_pid,
+		  space->is_gone ? "ended" : "complete");
+	free(space);
+}
