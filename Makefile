@@ -34,6 +34,7 @@ include scripts/build/blobs.mk
 include scripts/build/variants.mk
 include scripts/build/victims.mk
 include scripts/build/docs.mk
+include scripts/build/lazy-tests.mk
 
 all: $(BIN)
 .DEFAULT_GOAL := all

@@ -124,6 +124,7 @@ static uint64_t tend_spaces(struct lazyd *lazyd)
 			if (!space->is_gone)
 				lazyd->any_complete = true;
 			space_end(lazyd, space);
+			lazyd->stats.complete = lazy_now();
 		} else if (space->hold > now && space->hold - now < wait) {
 			wait = space->hold - now;
 		}
@@ -170,10 +171,6 @@ static bool is_abandoned(struct lazyd *lazyd)
 
 static bool is_finished(struct lazyd *lazyd)
 {
-	if (!TAILQ_EMPTY(&lazyd->spaces)) {
-		lazyd->quiet_since = 0;
-		return false;
-	}
 	if (lazyd->is_leaving && LIST_EMPTY(&lazyd->conns))
 		return true;
 	if (!lazyd->nr_tasks || lazyd->nr_hellos < lazyd->nr_tasks)
@@ -183,14 +180,17 @@ static bool is_finished(struct lazyd *lazyd)
 
 int engine_run(struct lazyd *lazyd)
 {
-	while (!is_finished(lazyd)) {
+	for (;;) {
 		struct timespec timeout = { 0 };
 		uint64_t wait = tend_spaces(lazyd);
 
-		if (!copy_piece(lazyd) && !TAILQ_EMPTY(&lazyd->spaces))
-			timeout.tv_nsec = (long)wait;
-		else if (TAILQ_EMPTY(&lazyd->spaces))
+		if (TAILQ_EMPTY(&lazyd->spaces)) {
+			if (is_finished(lazyd))
+				break;
 			timeout.tv_nsec = REPORT_EVERY_NS;
+		} else if (!copy_piece(lazyd)) {
+			timeout.tv_nsec = (long)wait;
+		}
 		poll_once(lazyd, &timeout);
 		if (lazyd->stats.start && lazy_now() - lazyd->last_report > REPORT_EVERY_NS)
 			stats_report(lazyd, false);

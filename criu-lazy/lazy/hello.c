@@ -455,6 +455,7 @@ void conn_ready(struct lazyd *lazyd, struct conn *conn)
 	if (!ret)
 		ret = serve(lazyd, conn);
 	if (!ret) {
+		lazyd->quiet_since = 0;
 		lazyd->nr_tasks = conn->hello.nr_tasks;
 		lazyd->nr_hellos++;
 	}

@@ -251,7 +251,6 @@ static void serve(struct lazyd *lazyd)
 		ret = engine_run(lazyd);
 	}
 	unlinkat(lazyd->work_dir, LAZY_SOCKET_NAME, 0);
-	lazyd->stats.complete = lazy_now();
 	stats_finish(lazyd);
 	release(lazyd);
 	atomic_store(&lazyd->journal->finished, ret ? 2 : 1);

@@ -1,0 +1,646 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Plays restored tasks against a real lazy-pages daemon: makes an image whose every byte is known,
+ * maps the memory, sends the userfaultfd, and then changes the address space from several threads
+ * while pages arrive, comparing each byte with a model.
+ *
+ *   torture [-s seed] [-m MiB] [-p full|sparse|random] [-t threads] [-n steps] [-k kill-after-us]
+ * [-S]
+ *
+ * Exit: 0 all right, 2 could not run, 3 a wrong byte. With -k the daemon is killed (-S: its
+ * supervisor) after that time: then the task must be dead or right, and 0 says that it was.
+ *
+ * Each thread owns a slice of pages and a spare place as large, between which it moves them; so
+ * what a page must hold is known without locks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "image/image.h"
+#include "lazy/lazyd.h"
+#include "lazy/protocol.h"
+#include "mem/pagemap_flags.h"
+#include "pagemap.pb-c.h"
+#include "util/log.h"
+
+enum { PAGE = 4096, IMAGE_PID = 100, THREADS_MAX = 16, WRONG = 3, BROKEN = 2 };
+#define BASE	 0x100000000000ull
+#define SPARE	 0x110000000000ull
+#define SHARED	 0x120000000000ull
+#define SHMID	 77
+#define SHM_PAGE 1024
+
+/* What a page holds: zeros, the image's page, a value the thread has put, or one of two. */
+enum { ZERO = 0, OWN = 1ull << 62, EITHER = 1ull << 63 };
+enum { NOT_MAPPED = ~0ull };
+
+static uint64_t seed = 1, nr_pages, steps = 2000;
+static const char *pattern = "random";
+static int nr_threads = 4;
+static char dir[] = "/tmp/lazy-torture-XXXXXX";
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 31;
+	x *= 0x9e3779b97f4a7c15ull;
+	x ^= x >> 29;
+	x *= 0xbf58476d1ce4e5b9ull;
+	return x ^ x >> 32;
+}
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(BROKEN);
+}
+
+static void fill_page(uint64_t *words, uint64_t tag)
+{
+	for (int i = 0; i < PAGE / 8; i++)
+		words[i] = tag ? mix(tag + (uint64_t)i * 8) : 0;
+}
+
+static bool page_is(const volatile uint64_t *words, uint64_t tag)
+{
+	for (int i = 0; i < PAGE / 8; i++) {
+		if (words[i] != (tag ? mix(tag + (uint64_t)i * 8) : 0))
+			return false;
+	}
+	return true;
+}
+
+static bool is_present(uint64_t page)
+{
+	if (!strcmp(pattern, "full"))
+		return true;
+	if (!strcmp(pattern, "sparse"))
+		return page % 2 == 0;
+	return mix(seed * 1000003 + page / (1 + mix(page / 64) % 32)) % 3;
+}
+
+static void put_entries(struct image *map, struct image *pages, uint64_t base, uint64_t count)
+{
+	static uint64_t words[PAGE / 8];
+
+	for (uint64_t page = 0; page < count;) {
+		PagemapEntry entry = PAGEMAP_ENTRY__INIT;
+		uint64_t first = page;
+
+		if (!is_present(page)) {
+			page++;
+			continue;
+		}
+		for (; page < count && is_present(page); page++) {
+			fill_page(words, base + page * PAGE);
+			if (image_write_raw(pages, words, PAGE))
+				die("pages");
+		}
+		entry.vaddr = (base == SHARED ? 0 : base) + first * PAGE;
+		entry.has_nr_pages = 1;
+		entry.nr_pages = page - first;
+		entry.compat_nr_pages = (uint32_t)(page - first);
+		entry.has_flags = 1;
+		entry.flags = PE_LAZY | PE_PRESENT;
+		if (image_write(map, &entry.base))
+			die("pagemap");
+	}
+}
+
+static void make_image(struct image_dir *images, enum image_kind kind, uint64_t id,
+		       uint32_t pages_id, uint64_t base, uint64_t count)
+{
+	PagemapHead head = PAGEMAP_HEAD__INIT;
+	struct image *map, *pages;
+
+	head.pages_id = pages_id;
+	if (image_create(images, kind, id, &map) ||
+	    image_create(images, IMG_PAGES, pages_id, &pages))
+		die("image");
+	if (image_write(map, &head.base))
+		die("head");
+	put_entries(map, pages, base, count);
+	if (image_close(&map) || image_close(&pages))
+		die("close");
+}
+
+static void make_images(void)
+{
+	struct image_dir *images;
+
+	if (!mkdtemp(dir) || image_dir_open(dir, -1, &images))
+		die("directory");
+	make_image(images, IMG_PAGEMAP, IMAGE_PID, 1, BASE, nr_pages);
+	make_image(images, IMG_SHMEM_PAGEMAP, SHMID, 2, SHARED, SHM_PAGE);
+	image_dir_close(images);
+}
+
+/* ---- the task ---- */
+
+static void wrong(const char *what, int thread, uint64_t addr, uint64_t tag)
+{
+	const uint64_t *words = (const uint64_t *)addr;
+
+	fprintf(stderr, "WRONG BYTE: %s: thread %d pid %d: 0x%lx should hold 0x%lx, holds 0x%lx\n",
+		what, thread, getpid(), addr, tag ? mix(tag) : 0, words[0]);
+	_exit(WRONG);
+}
+
+struct slice {
+	int number;
+	uint64_t pages;
+	uint64_t place[2];  /* addresses of the two places */
+	uint64_t *tags[2];  /* what each page of a place holds; NOT_MAPPED */
+	uint64_t *maybe[2]; /* EITHER: may also be zero */
+	uint64_t random;
+	uint64_t counter;
+	pthread_t thread;
+};
+
+static uint64_t roll(struct slice *slice, uint64_t limit)
+{
+	slice->random = slice->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (slice->random >> 33) % limit;
+}
+
+static void verify_page(struct slice *slice, int side, uint64_t page, const char *what)
+{
+	uint64_t addr = slice->place[side] + page * PAGE;
+	uint64_t tag = slice->tags[side][page];
+
+	if (tag == (uint64_t)NOT_MAPPED)
+		return;
+	if (page_is((void *)addr, tag))
+		return;
+	if (slice->maybe[side][page] && page_is((void *)addr, 0)) {
+		slice->tags[side][page] = 0;
+		return;
+	}
+	wrong(what, slice->number, addr, tag);
+}
+
+static void verify_all(struct slice *slice, const char *what)
+{
+	for (int side = 0; side < 2; side++) {
+		for (uint64_t page = 0; page < slice->pages; page++)
+			verify_page(slice, side, page, what);
+	}
+}
+
+static bool all_mapped(struct slice *slice, int side, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = page; i < page + count; i++) {
+		if (slice->tags[side][i] == (uint64_t)NOT_MAPPED)
+			return false;
+	}
+	return true;
+}
+
+static void set_tags(struct slice *slice, int side, uint64_t page, uint64_t count, uint64_t tag)
+{
+	for (uint64_t i = page; i < page + count; i++) {
+		slice->tags[side][i] = tag;
+		slice->maybe[side][i] = 0;
+	}
+}
+
+static void write_own(struct slice *slice, int side, uint64_t page)
+{
+	uint64_t tag = OWN | (uint64_t)slice->number << 40 | ++slice->counter << 13;
+
+	fill_page((void *)(slice->place[side] + page * PAGE), tag);
+	set_tags(slice, side, page, 1, tag);
+}
+
+static void map_fresh(struct slice *slice, int side, uint64_t page, uint64_t count)
+{
+	void *at = (void *)(slice->place[side] + page * PAGE);
+
+	if (mmap(at, count * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != at)
+		die("mmap");
+	set_tags(slice, side, page, count, ZERO);
+}
+
+static void unmap(struct slice *slice, int side, uint64_t page, uint64_t count)
+{
+	if (munmap((void *)(slice->place[side] + page * PAGE), count * PAGE))
+		die("munmap");
+	set_tags(slice, side, page, count, (uint64_t)NOT_MAPPED);
+}
+
+/* mremap works on one area: go by runs the kernel accepts, and leave what it refuses. */
+static void move(struct slice *slice, int side, uint64_t page, uint64_t count, uint64_t to,
+		 bool keep)
+{
+	void *from = (void *)(slice->place[side] + page * PAGE);
+	void *target = (void *)(slice->place[!side] + to * PAGE);
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keep ? MREMAP_DONTUNMAP : 0);
+
+	if (mremap(from, count * PAGE, count * PAGE, flags, target) != target) {
+		/* Refused half way: the target is unmapped by then, and areas may have moved. */
+		map_fresh(slice, !side, to, count);
+		map_fresh(slice, side, page, count);
+		return;
+	}
+	memcpy(&slice->tags[!side][to], &slice->tags[side][page], count * 8);
+	memcpy(&slice->maybe[!side][to], &slice->maybe[side][page], count * 8);
+	set_tags(slice, side, page, count, keep ? ZERO : (uint64_t)NOT_MAPPED);
+}
+
+static void read_by_syscall(struct slice *slice, int side, uint64_t page)
+{
+	uint64_t addr = slice->place[side] + page * PAGE, words[PAGE / 8];
+	int fds[2];
+
+	if (slice->tags[side][page] == (uint64_t)NOT_MAPPED || pipe(fds))
+		return;
+	if (write(fds[1], (void *)addr, PAGE) != PAGE || read(fds[0], words, PAGE) != PAGE)
+		die("pipe");
+	close(fds[0]);
+	close(fds[1]);
+	if (!page_is(words, slice->tags[side][page]) &&
+	    !(slice->maybe[side][page] && page_is(words, 0)))
+		wrong("write(2)", slice->number, addr, slice->tags[side][page]);
+}
+
+static void check_child(struct slice *slice)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return;
+	if (pid == 0) {
+		for (int i = 0; i < 40; i++)
+			verify_page(slice, (int)roll(slice, 2), roll(slice, slice->pages), "child");
+		if (roll(slice, 4) == 0)
+			verify_all(slice, "child, all");
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		die("wait");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WRONG)
+		_exit(WRONG);
+}
+
+static void wipe_on_fork(struct slice *slice, int side, uint64_t page)
+{
+	void *at = (void *)(slice->place[side] + page * PAGE);
+	int status;
+	pid_t pid;
+
+	if (slice->tags[side][page] == (uint64_t)NOT_MAPPED || madvise(at, PAGE, 18))
+		return;
+	pid = fork();
+	if (pid == 0)
+		_exit(page_is(at, 0) ? 0 : WRONG);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die("wait");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WRONG)
+		wrong("WIPEONFORK", slice->number, (uint64_t)at, 0);
+	madvise(at, PAGE, 19);
+}
+
+static void step(struct slice *slice)
+{
+	int side = (int)roll(slice, 2);
+	uint64_t page = roll(slice, slice->pages),
+		 count = 1 + roll(slice, roll(slice, 4) ? 8 : 200);
+	uint64_t to = roll(slice, slice->pages);
+	void *at;
+
+	if (page + count > slice->pages)
+		count = slice->pages - page;
+	if (to + count > slice->pages)
+		to = slice->pages - count;
+	at = (void *)(slice->place[side] + page * PAGE);
+	switch (roll(slice, 24)) {
+	case 0 ... 7:
+		verify_page(slice, side, page, "read");
+		break;
+	case 8 ... 9:
+		read_by_syscall(slice, side, page);
+		break;
+	case 10 ... 11:
+		if (all_mapped(slice, side, page, 1))
+			write_own(slice, side, page);
+		break;
+	case 12 ... 13:
+		if (all_mapped(slice, side, page, count) &&
+		    !madvise(at, count * PAGE, MADV_DONTNEED))
+			set_tags(slice, side, page, count, ZERO);
+		break;
+	case 14:
+		if (all_mapped(slice, side, page, count) && !madvise(at, count * PAGE, MADV_FREE)) {
+			for (uint64_t i = page; i < page + count; i++)
+				slice->maybe[side][i] = 1;
+		}
+		break;
+	case 15:
+		unmap(slice, side, page, count);
+		break;
+	case 16:
+		map_fresh(slice, side, page, count);
+		break;
+	case 17 ... 19:
+		if (all_mapped(slice, side, page, count))
+			move(slice, side, page, count, to, false);
+		break;
+	case 20:
+		if (all_mapped(slice, side, page, count))
+			move(slice, side, page, count, to, true);
+		break;
+	case 21:
+		if (all_mapped(slice, side, page, count)) {
+			mprotect(at, count * PAGE, PROT_READ);
+			verify_page(slice, side, page, "read only");
+			mprotect(at, count * PAGE, PROT_READ | PROT_WRITE);
+		}
+		break;
+	case 22:
+		if (roll(slice, 3) == 0)
+			check_child(slice);
+		break;
+	case 23:
+		if (roll(slice, 4) == 0)
+			wipe_on_fork(slice, side, page);
+		break;
+	}
+}
+
+static void *run_slice(void *arg)
+{
+	struct slice *slice = arg;
+
+	for (uint64_t i = 0; i < steps; i++)
+		step(slice);
+	verify_all(slice, "at the end");
+	return NULL;
+}
+
+static void *run_shared(void *arg)
+{
+	volatile uint64_t *views[2] = { (void *)SHARED, (void *)(SHARED + 2 * SHM_PAGE * PAGE) };
+	uint64_t random = seed;
+
+	for (int i = 0; i < SHM_PAGE * 4; i++) {
+		uint64_t page;
+
+		random = random * 6364136223846793005ull + 1442695040888963407ull;
+		page = (random >> 33) % SHM_PAGE;
+		if (!page_is(views[i & 1] + page * PAGE / 8,
+			     is_present(page) ? SHARED + page * PAGE : 0))
+			wrong("shared", -1, (uint64_t)(views[i & 1] + page * PAGE / 8),
+			      is_present(page) ? SHARED + page * PAGE : 0);
+		if (page == 17)
+			madvise((void *)(views[0] + page * PAGE / 8), 8 * PAGE, MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+static int say_hello(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct lazy_range ranges[] = {
+		{ .start = BASE,
+		  .end = BASE + nr_pages * PAGE,
+		  .kind = LAZY_RANGE_ANON,
+		  .page_size = PAGE },
+		{ .start = SHARED,
+		  .end = SHARED + SHM_PAGE * PAGE,
+		  .kind = LAZY_RANGE_SHMEM,
+		  .shmid = SHMID,
+		  .page_size = PAGE },
+		{ .start = SHARED + 2 * SHM_PAGE * PAGE,
+		  .end = SHARED + 3 * SHM_PAGE * PAGE,
+		  .kind = LAZY_RANGE_SHMEM,
+		  .shmid = SHMID,
+		  .page_size = PAGE },
+	};
+	struct lazy_eager eager = { .start = BASE + 2 * PAGE, .end = BASE + 5 * PAGE };
+	struct lazy_hello hello = { .magic = LAZY_HELLO_MAGIC,
+				    .version = LAZY_PROTOCOL_VERSION,
+				    .pid = IMAGE_PID,
+				    .nr_ranges = 3,
+				    .nr_eager = 1,
+				    .nr_tasks = 1 };
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec parts[] = { { &hello, sizeof(hello) },
+				 { ranges, sizeof(ranges) },
+				 { &eager, sizeof(eager) } };
+	struct msghdr msg = { .msg_iov = parts,
+			      .msg_iovlen = 3,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *part = CMSG_FIRSTHDR(&msg);
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct lazy_ack ack;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", dir, LAZY_SOCKET_NAME);
+	part->cmsg_level = SOL_SOCKET;
+	part->cmsg_type = SCM_RIGHTS;
+	part->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(part), &uffd, sizeof(int));
+	if (uffd < 0 || connect(fd, (void *)&addr, sizeof(addr)) || sendmsg(fd, &msg, 0) < 0)
+		return -errno;
+	if (recv(fd, &ack, sizeof(ack), MSG_WAITALL) != sizeof(ack))
+		return -ECONNRESET;
+	close(uffd);
+	close(fd);
+	return ack.status;
+}
+
+static void map_task(void)
+{
+	int shm = memfd_create("segment", MFD_CLOEXEC);
+
+	if (mmap((void *)BASE, nr_pages * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != (void *)BASE)
+		die("mmap");
+	if (ftruncate(shm, SHM_PAGE * PAGE) ||
+	    mmap((void *)SHARED, SHM_PAGE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 shm, 0) == MAP_FAILED ||
+	    mmap((void *)(SHARED + 2 * SHM_PAGE * PAGE), SHM_PAGE * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, shm, 0) == MAP_FAILED)
+		die("segment");
+	close(shm);
+}
+
+static int run_task(void)
+{
+	static struct slice slices[THREADS_MAX];
+	pthread_t shared;
+	int ret;
+
+	map_task();
+	ret = say_hello();
+	if (ret) {
+		fprintf(stderr, "hello: %s\n", strerror(-ret));
+		return ret == -ECONNRESET || ret == -ECONNREFUSED || ret == -ENOENT ? 0 : BROKEN;
+	}
+	for (int i = 0; i < nr_threads; i++) {
+		struct slice *slice = &slices[i];
+
+		slice->number = i;
+		slice->pages = nr_pages / (uint64_t)nr_threads;
+		slice->random = seed * 7919 + (uint64_t)i;
+		slice->place[0] = BASE + (uint64_t)i * slice->pages * PAGE;
+		slice->place[1] = SPARE + (uint64_t)i * slice->pages * PAGE;
+		for (int side = 0; side < 2; side++) {
+			slice->tags[side] = calloc(slice->pages, 8);
+			slice->maybe[side] = calloc(slice->pages, 8);
+		}
+		for (uint64_t page = 0; page < slice->pages; page++) {
+			uint64_t number = (uint64_t)i * slice->pages + page;
+
+			slice->tags[0][page] = is_present(number) ? BASE + number * PAGE : 0;
+		}
+		map_fresh(slice, 1, 0, slice->pages);
+	}
+	pthread_create(&shared, NULL, run_shared, NULL);
+	for (int i = 0; i < nr_threads; i++)
+		pthread_create(&slices[i].thread, NULL, run_slice, &slices[i]);
+	for (int i = 0; i < nr_threads; i++)
+		pthread_join(slices[i].thread, NULL);
+	pthread_join(shared, NULL);
+	return 0;
+}
+
+/* ---- the conductor ---- */
+
+static pid_t start_daemon(int *ready)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe(fds))
+		die("pipe");
+	pid = fork();
+	if (pid == 0) {
+		struct options opts = { .images_dir_fd = -1,
+					.work_dir_fd = -1,
+					.status_fd = fds[1],
+					.images_dir = dir,
+					.verbosity = LOG_LEVEL_INFO };
+
+		close(fds[0]);
+		log_setup(-1, getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, false);
+		_exit(lazyd_run(&opts) ? 1 : 0);
+	}
+	close(fds[1]);
+	if (read(fds[0], &(char){ 0 }, 1) != 1)
+		die("daemon");
+	close(fds[0]);
+	*ready = 1;
+	return pid;
+}
+
+static pid_t only_child(pid_t pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%d", &child) != 1)
+		child = 0;
+	if (file)
+		fclose(file);
+	return child;
+}
+
+static void remove_dir(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	if (system(command))
+		fprintf(stderr, "%s stays\n", dir);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t mib = 16;
+	long kill_after = -1;
+	bool kill_supervisor = false;
+	int opt, ready, status, code;
+	pid_t supervisor, daemon_pid, task;
+
+	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:S")) != -1) {
+		switch (opt) {
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'm':
+			mib = strtoull(optarg, NULL, 0);
+			break;
+		case 'p':
+			pattern = optarg;
+			break;
+		case 't':
+			nr_threads = atoi(optarg);
+			break;
+		case 'n':
+			steps = strtoull(optarg, NULL, 0);
+			break;
+		case 'k':
+			kill_after = atol(optarg);
+			break;
+		case 'S':
+			kill_supervisor = true;
+			break;
+		default:
+			return BROKEN;
+		}
+	}
+	nr_pages = (mib << 20) / PAGE;
+	make_images();
+	supervisor = start_daemon(&ready);
+	daemon_pid = only_child(supervisor);
+	task = fork();
+	if (task == 0)
+		_exit(run_task());
+	if (kill_after >= 0) {
+		usleep((useconds_t)kill_after);
+		kill(kill_supervisor ? supervisor : daemon_pid, SIGKILL);
+	}
+	if (waitpid(task, &status, 0) != task)
+		die("wait");
+	code = WIFEXITED(status) ? WEXITSTATUS(status) : kill_after >= 0 ? 0 : BROKEN;
+	if (WIFSIGNALED(status) && kill_after < 0)
+		fprintf(stderr, "the task was killed by signal %d\n", WTERMSIG(status));
+	if (kill_after < 0 && (waitpid(supervisor, &status, 0) != supervisor || status)) {
+		fprintf(stderr, "the daemon ended with 0x%x\n", status);
+		code = code ? code : BROKEN;
+	}
+	if (getenv("VERBOSE")) {
+		char command[128];
+
+		snprintf(command, sizeof(command), "cat %s/lazy-pages-stats.json", dir);
+		if (system(command))
+			perror(command);
+	}
+	if (kill_after >= 0)
+		waitpid(supervisor, &status, 0);
+	remove_dir();
+	return code;
+}
