@@ -146,7 +146,9 @@ static int restore_state(const struct file_object *object, int fd)
 static int finish_socket(const struct file_object *object, int fd)
 {
 	const InetSkEntry *isk = object->entry->isk;
-	int how = isk->has_shutdown ? sk_shutdown_how(isk->shutdown) : -1;
+	int how = is_connection(isk)  ? SHUT_RDWR
+		  : isk->has_shutdown ? sk_shutdown_how(isk->shutdown)
+				      : -1;
 	int ret = inet_opts_restore(fd, object);
 
 	ret = ret ?: sk_opts_restore(fd, "inet socket", object->id, isk->opts);
@@ -154,7 +156,7 @@ static int finish_socket(const struct file_object *object, int fd)
 		return ret;
 	if (isk->proto == IPPROTO_TCP && set_reuse(fd, isk->opts->reuseaddr))
 		return log_errno("inet socket %#x: set SO_REUSEADDR", object->id);
-	/* Of an unconnected datagram socket it fails but has its effect (inet_shutdown). */
+	/* Of an unconnected socket it fails but has its effect (inet_shutdown). */
 	if (how >= 0 && shutdown(fd, how) && errno != ENOTCONN)
 		return log_errno("inet socket %#x: shut down", object->id);
 	if (own_fd_set_flags(fd, isk->flags))
