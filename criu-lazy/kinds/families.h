@@ -20,6 +20,9 @@ extern const struct kind_ops signalfd_kind;
 extern const struct kind_ops inotify_kind;
 extern const struct kind_ops pidfd_kind;
 
+/* memory/ */
+extern const struct kind_ops memfd_kind;
+
 /* sockets/ */
 extern const struct kind_ops unix_kind;
 extern const struct kind_ops inet_kind;

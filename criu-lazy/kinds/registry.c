@@ -6,11 +6,23 @@
 #include "kinds/families.h"
 #include "kinds/kind.h"
 
-/* clang-format off: a row each */
+/* A row each. */
+/* clang-format off */
 static const struct kind_ops *const kinds[] = {
-	&eventfd_kind, &epoll_kind,   &timerfd_kind, &signalfd_kind, &inotify_kind,
-	&pidfd_kind,   &unix_kind,    &inet_kind,    &netlink_kind,  &pipe_kind,
-	&fifo_kind,    &regular_kind, NULL,
+	&eventfd_kind,
+	&epoll_kind,
+	&timerfd_kind,
+	&signalfd_kind,
+	&inotify_kind,
+	&pidfd_kind,
+	&memfd_kind,
+	&unix_kind,
+	&inet_kind,
+	&netlink_kind,
+	&pipe_kind,
+	&fifo_kind,
+	&regular_kind,
+	NULL,
 };
 /* clang-format on */
 
