@@ -65,6 +65,14 @@ int image_new(struct image_dir *dir, enum image_kind kind, uint64_t id, int flag
 	return 0;
 }
 
+int image_log_missing(enum image_kind kind, uint64_t id)
+{
+	char name[IMAGE_NAME_MAX];
+
+	image_format_name(image_kind_info(kind), id, name, sizeof(name));
+	return log_ret(-ENOENT, "image %s", name);
+}
+
 void image_free(struct image *img)
 {
 	close(img->fd);

@@ -157,6 +157,8 @@ void image_msg_free(ProtobufCMessage *msg);
 /* Reads the only message of a one-message file into *out; -EBADMSG if there is none. */
 int image_read_one(struct image_dir *dir, enum image_kind kind, uint64_t id,
 		   const ProtobufCMessageDescriptor *type, ProtobufCMessage **out);
+/* For callers that cannot do without the file: logs which one is missing, returns -ENOENT. */
+int image_log_missing(enum image_kind kind, uint64_t id);
 /* Creates a file holding just msg. */
 int image_write_one(struct image_dir *dir, enum image_kind kind, uint64_t id,
 		    const ProtobufCMessage *msg);

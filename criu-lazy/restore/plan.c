@@ -77,7 +77,8 @@ static int add_threads(struct task *task, const PstreeEntry *entry)
 		task->threads[i].tid = is_dead ? entry->pid : entry->threads[i];
 		task->threads[i].host_tid = task->threads[i].tid;
 		if (task->threads[i].tid <= 0 || task->threads[i].tid > PID_TOP) {
-			log_err("task %u: pstree.img: bad tid %d", entry->pid, task->threads[i].tid);
+			log_err("task %u: pstree.img: bad tid %d", entry->pid,
+				task->threads[i].tid);
 			return -EBADMSG;
 		}
 	}
@@ -140,14 +141,14 @@ static int read_tree(struct restore *restore)
 	return 0;
 }
 
-static int read_one(struct restore *restore, enum image_kind kind, uint32_t id, pid_t pid,
+static int read_one(struct restore *restore, enum image_kind kind, uint32_t id,
 		    const ProtobufCMessageDescriptor *type, void *out)
 {
 	ProtobufCMessage *msg = NULL;
 	int ret = image_read_one(restore->images, kind, id, type, &msg);
 
 	if (ret == -ENOENT)
-		return log_ret(ret, "task %d: its image of %s %u", pid, type->name, id);
+		return image_log_missing(kind, id);
 	*(ProtobufCMessage **)out = msg;
 	return ret;
 }
@@ -198,8 +199,7 @@ static int read_cores(struct restore *restore, struct task *task)
 	rt->cores = calloc(task->nr_threads, sizeof(*rt->cores));
 	if (!rt->cores)
 		return -ENOMEM;
-	ret = read_one(restore, IMG_CORE, task->pid, task->pid, &core_entry__descriptor,
-		       &rt->cores[0]);
+	ret = read_one(restore, IMG_CORE, task->pid, &core_entry__descriptor, &rt->cores[0]);
 	if (!ret && !rt->cores[0]->tc)
 		ret = check_core(task, rt->cores[0], true, task->pid);
 	if (!ret)
@@ -209,8 +209,7 @@ static int read_cores(struct restore *restore, struct task *task)
 	for (size_t i = 1; !ret && i < task->nr_threads && task->state != TASK_DEAD; i++) {
 		pid_t tid = task->threads[i].tid;
 
-		ret = read_one(restore, IMG_CORE, tid, task->pid, &core_entry__descriptor,
-			       &rt->cores[i]);
+		ret = read_one(restore, IMG_CORE, tid, &core_entry__descriptor, &rt->cores[i]);
 		if (!ret)
 			ret = check_core(task, rt->cores[i], false, tid);
 	}
@@ -259,12 +258,15 @@ static int check_remote(struct restore *restore, struct task *task)
 static int read_memory(struct restore *restore, struct task *task)
 {
 	struct restore_task *rt = task->restore;
-	int ret = read_one(restore, IMG_MM, task->pid, task->pid, &mm_entry__descriptor, &rt->mm);
+	int ret = read_one(restore, IMG_MM, task->pid, &mm_entry__descriptor, &rt->mm);
 
 	if (ret)
 		return ret;
 	ret = page_source_open(restore->images, PAGE_OBJECT_TASK, task->pid, &rt->pages);
-	if (ret && ret != -ENOENT)
+	/* Without it every page would silently be zeros. */
+	if (ret == -ENOENT)
+		return image_log_missing(IMG_PAGEMAP, task->pid);
+	if (ret)
 		return ret;
 	return check_memory(restore, task);
 }
@@ -286,10 +288,9 @@ static int read_task(struct restore *restore, struct task *task)
 
 	if (ret || task->state == TASK_DEAD)
 		return ret;
-	note(&first, read_one(restore, IMG_IDS, task->pid, task->pid,
-			      &task_kobj_ids_entry__descriptor, &rt->ids));
 	note(&first,
-	     read_one(restore, IMG_FS, task->pid, task->pid, &fs_entry__descriptor, &rt->fs));
+	     read_one(restore, IMG_IDS, task->pid, &task_kobj_ids_entry__descriptor, &rt->ids));
+	note(&first, read_one(restore, IMG_FS, task->pid, &fs_entry__descriptor, &rt->fs));
 	note(&first, read_memory(restore, task));
 	note(&first, read_ext(restore, task));
 	if (!first)
