@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from . import paths, proc
+from . import leftovers, paths, proc
 
 MODES = ("eager", "lazy", "daemon")
 
@@ -80,6 +80,8 @@ class Victim:
     def reap_killed(self):
         """After a dump that kills: the zombie is ours."""
         status = self.process.wait(timeout=10)
+        # Its children became ours, and their pids are wanted again.
+        leftovers.reap_orphans()
         if status != -signal.SIGKILL:
             raise Failure(f"{self.name} ended with {status}, not by the dump")
 
