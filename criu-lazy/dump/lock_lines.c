@@ -16,7 +16,7 @@ static int parse_kind(const char *word, enum lock_kind *out)
 	} kinds[] = {
 		{ "POSIX", LOCK_KIND_POSIX },  { "FLOCK", LOCK_KIND_FLOCK },
 		{ "OFDLCK", LOCK_KIND_OFD },   { "LEASE", LOCK_KIND_LEASE },
-		{ "DELEG", LOCK_KIND_LEASE },  { "LAYOUT", LOCK_KIND_LEASE },
+		{ "DELEG", LOCK_KIND_OTHER },  { "LAYOUT", LOCK_KIND_OTHER },
 		{ "ACCESS", LOCK_KIND_POSIX },
 	};
 
@@ -53,6 +53,7 @@ int lock_line_parse(const char *line, struct lock_line *out)
 		   &out->pid, &out->inode, &out->start, end) != 7)
 		return -EBADMSG;
 	out->type = parse_type(type);
+	out->is_breaking = !strcmp(mode, "BREAKING") || !strcmp(mode, "BREAKER");
 	out->len = strcmp(end, "EOF") ? strtoll(end, NULL, 10) - out->start + 1 : 0;
 	return parse_kind(kind, &out->kind);
 }

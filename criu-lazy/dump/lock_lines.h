@@ -12,6 +12,7 @@ enum lock_kind { /* as file_lock_entry.flag */
 		 LOCK_KIND_FLOCK = 2,
 		 LOCK_KIND_OFD = 4,
 		 LOCK_KIND_LEASE = 8,
+		 LOCK_KIND_OTHER = 16, /* of file servers inside the kernel */
 };
 
 struct lock_line {
@@ -21,6 +22,7 @@ struct lock_line {
 	uint64_t inode;
 	int64_t start, len; /* len 0: to the end of the file */
 	bool is_waiting;    /* "->": somebody waits for the lock above */
+	bool is_breaking;   /* a lease that somebody waits for */
 };
 
 /* line: from the number on ("1: POSIX  ADVISORY ..."). 0 or -EBADMSG. */

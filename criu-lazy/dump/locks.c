@@ -36,8 +36,10 @@ static int write_lock(struct dump *dump, const struct task *task, int fd,
 static int dump_lock(struct dump *dump, const struct task *task, int fd,
 		     const struct lock_line *lock)
 {
-	if (lock->kind == LOCK_KIND_LEASE)
-		return log_ret(-EOPNOTSUPP, "task %d: fd %d: holds a lease, which is not supported",
+	if (lock->kind == LOCK_KIND_OTHER || lock->is_breaking)
+		return log_ret(-EOPNOTSUPP,
+			       "task %d: fd %d: holds a lease that is being broken or is no "
+			       "process's own, which is not supported",
 			       task->pid, fd);
 	if (!dump->opts->file_locks)
 		return log_ret(-EOPNOTSUPP,

@@ -27,6 +27,7 @@ static const char *const sentences[RESTORER_WHAT_COUNT] = {
 	[RESTORER_WHAT_SIGQUEUE] = "queue a pending signal",
 	[RESTORER_WHAT_ALTSTACK] = "set the alternate signal stack",
 	[RESTORER_WHAT_RSEQ] = "register the rseq area",
+	[RESTORER_WHAT_FILE_LOCK] = "take a file lock",
 	[RESTORER_WHAT_TIMER] = "create a timer with its id",
 	[RESTORER_WHAT_SCHED] = "set scheduling",
 	[RESTORER_WHAT_LIMIT] = "set a resource limit",

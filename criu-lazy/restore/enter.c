@@ -293,6 +293,7 @@ static int compose_all(struct compose *compose, struct restorer_args *args)
 		ret = set_mm_fields(compose);
 	if (!ret)
 		ret = compose_sigactions(compose);
+	compose_locks(compose);
 	if (!ret)
 		ret = compose_threads(compose, args);
 	if (args->nr_threads)

@@ -24,6 +24,7 @@ struct file_table;     /* kinds/: file objects of the images */
 struct shmem_table;    /* mem/: shared segments */
 struct restore_shared; /* restore/: memory shared by all processes: stage, error */
 struct seccomp_filters;
+struct lock_table;
 struct own_vdso; /* restore/: our own vDSO, which tasks get */
 
 struct restore {
@@ -36,6 +37,7 @@ struct restore {
 	struct restore_shared *shared;
 	struct own_vdso *vdso;
 	struct seccomp_filters *seccomp; /* task/ */
+	struct lock_table *locks;	 /* task/; NULL: none */
 	uint32_t nr_alive;		 /* tasks that are no zombies */
 	struct InventoryEntry *inventory;
 };

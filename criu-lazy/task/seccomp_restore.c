@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Seccomp: filters are kept once in seccomp.img, each with the one below it. They are installed,
- * the oldest first, while the restorer traces the thread with filters suspended
- * (PTRACE_O_SUSPEND_SECCOMP), and before credentials go, so that no_new_privs is not needed.
+ * Seccomp: filters are kept once in seccomp.img. A thread names its oldest, and `prev` of each
+ * names the one installed after it (the word is the format's): the order to install them in. That
+ * is done while the restorer traces the thread with filters suspended (PTRACE_O_SUSPEND_SECCOMP),
+ * and before credentials go, so that no_new_privs is not needed.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -35,7 +36,7 @@ bool task_restore_has_seccomp(const CoreEntry *core)
 	return core->thread_core && thread_mode(core, &mode);
 }
 
-/* The chain of a thread from its newest filter down; NULL ends it. */
+/* A link of the chain of a thread, its oldest filter first; NULL ends it. */
 static const SeccompFilter *filter_at(const SeccompEntry *entry, uint32_t index)
 {
 	return entry && index < entry->n_seccomp_filters ? entry->seccomp_filters[index] : NULL;
@@ -90,11 +91,13 @@ int task_restore_plan(struct restore *restore)
 				first = ret;
 		}
 	}
-	return first;
+	ret = locks_plan(restore);
+	return first ? first : ret;
 }
 
 void task_restore_free(struct restore *restore)
 {
+	locks_free(restore);
 	if (restore->seccomp && restore->seccomp->entry)
 		image_msg_free(&restore->seccomp->entry->base);
 	free(restore->seccomp);
@@ -120,7 +123,7 @@ uint64_t task_restore_bytes(const struct restore *restore, const struct task *ta
 		if (core->tc && core->tc->timers)
 			bytes += core->tc->timers->n_posix * 512;
 	}
-	return bytes;
+	return bytes + locks_restore_bytes(restore, task);
 }
 
 static void add_filter(struct compose *compose, struct calls *calls, const SeccompFilter *filter)
@@ -136,7 +139,6 @@ static void add_filter(struct compose *compose, struct calls *calls, const Secco
 
 int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntry *core)
 {
-	const SeccompFilter *chain[CHAIN_MAX];
 	const SeccompEntry *entry = compose->restore->seccomp->entry;
 	size_t depth = 0;
 	SeccompMode mode;
@@ -150,10 +152,9 @@ int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntr
 		return 0;
 	}
 	for (const SeccompFilter *filter = filter_at(entry, core->thread_core->seccomp_filter);
-	     filter && depth < CHAIN_MAX;
-	     filter = filter->has_prev ? filter_at(entry, filter->prev) : NULL)
-		chain[depth++] = filter;
-	while (depth)
-		add_filter(compose, calls, chain[--depth]);
+	     filter && depth < CHAIN_MAX; depth++) {
+		add_filter(compose, calls, filter);
+		filter = filter->has_prev ? filter_at(entry, filter->prev) : NULL;
+	}
 	return 0;
 }

@@ -38,6 +38,11 @@ void compose_ext_thread(struct compose *compose, struct calls *calls, const Core
 			pid_t tid);
 void compose_ext_process(struct compose *compose);
 void compose_sched(struct calls *calls, struct region *region, const ThreadCoreEntry *core);
+/* filelocks.img: the plan, its part of task_restore_bytes(), and the items of compose->task. */
+int locks_plan(struct restore *restore);
+uint64_t locks_restore_bytes(const struct restore *restore, const struct task *task);
+void compose_locks(struct compose *compose);
+void locks_free(struct restore *restore);
 int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntry *core);
 
 #endif

@@ -30,6 +30,9 @@ int main(void)
 	check(lock.is_waiting);
 	check_eq(lock_line_parse("4: LEASE  ACTIVE    READ 9 fe:00:5 0 EOF", &lock), 0);
 	check_eq(lock.kind, LOCK_KIND_LEASE);
+	check(!lock.is_breaking);
+	check_eq(lock_line_parse("4: LEASE  BREAKING  READ 9 fe:00:5 0 EOF", &lock), 0);
+	check(lock.is_breaking);
 	check_eq(lock_line_parse("4: WHAT ADVISORY READ 9 fe:00:5 0 EOF", &lock), -EBADMSG);
 	check_eq(lock_line_parse("1: POSIX ADVISORY", &lock), -EBADMSG);
 	check_eq(lock_line_parse("", &lock), -EBADMSG);
