@@ -25,6 +25,15 @@ enum restorer_op {
 	/* Reads expect bytes with preadv(fd args[0], iovec args[1], count args[2], offset args[3]).
 	 */
 	RESTORER_OP_READ = RESTORER_OP_FIRST,
+	/*
+	 * Long runs of pages of anonymous areas: between BEGIN (areas: struct restorer_area[]
+	 * args[0], count args[1]) and END they are installed by UFFDIO_COPY from the mapped file,
+	 * which neither clears pages first nor takes a fault for each; without a userfaultfd they
+	 * are read. COPY: file args[0], address args[1], bytes args[2], offset args[3].
+	 */
+	RESTORER_OP_COPY_BEGIN,
+	RESTORER_OP_COPY,
+	RESTORER_OP_COPY_END,
 	/* Hands a userfaultfd over: socket args[0], message args[1], its length args[2],
 	 * /dev/userfaultfd args[3] or -1, with a descriptor to pass if args[4]. */
 	RESTORER_OP_LAZY,
@@ -82,6 +91,12 @@ struct restorer_call {
 	uint64_t expect;
 };
 
+struct restorer_area {
+	uint64_t start, end;
+};
+
+enum { RESTORER_WINDOW_BYTES = 64 << 20 };
+
 struct restorer_thread {
 	uint64_t args; /* struct restorer_args */
 	uint64_t calls;
@@ -98,6 +113,7 @@ struct restorer_args {
 	uint64_t calls;
 	uint32_t nr_calls;
 	uint32_t joined; /* threads that are past their JOIN; futex */
+	uint64_t window; /* RESTORER_WINDOW_BYTES of address space to map pages files in */
 };
 
 /* The first failure of any process of the restore. */
@@ -125,7 +141,7 @@ struct restorer_shared {
 
 _Static_assert(sizeof(struct restorer_call) == 64, "restorer_call has a fixed layout");
 _Static_assert(sizeof(struct restorer_thread) == 40, "restorer_thread has a fixed layout");
-_Static_assert(sizeof(struct restorer_args) == 40, "restorer_args has a fixed layout");
+_Static_assert(sizeof(struct restorer_args) == 48, "restorer_args has a fixed layout");
 _Static_assert(sizeof(struct restorer_error) == 56, "restorer_error has a fixed layout");
 _Static_assert(sizeof(struct restorer_shared) == 80, "restorer_shared has a fixed layout");
 

@@ -26,7 +26,7 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-enum { READ_IOVECS = 1024, READ_BYTES = 64 << 20, MADV_BITS = 64 };
+enum { READ_IOVECS = 1024, READ_BYTES = 64 << 20, COPY_BYTES = 64 << 10 };
 
 static bool is_file(const VmaEntry *vma)
 {
@@ -191,8 +191,19 @@ static int pages_fd(const struct compose *compose, const struct page_extent *ext
 	return -1;
 }
 
-/* Reads every page of the area that is not the daemon's. Returns whether there was one. */
-static bool read_area(struct reader *reader, const VmaEntry *vma)
+/* Only here UFFDIO_COPY is possible, and it pays with long runs only. */
+static bool is_copied(const VmaEntry *vma, uint64_t len)
+{
+	return vma->status & VMA_ANON_PRIVATE && !(vma->flags & MAP_HUGETLB) && len >= COPY_BYTES;
+}
+
+static void add_copy(struct compose *compose, int fd, uint64_t vaddr, uint64_t len, uint64_t offset)
+{
+	calls_must(&compose->calls, RESTORER_WHAT_READ, RESTORER_OP_COPY, fd, vaddr, len, offset);
+}
+
+/* Reads, or with is_long copies, the pages of the area that are not the daemon's. */
+static bool read_area(struct reader *reader, const VmaEntry *vma, bool is_long)
 {
 	const struct page_source *source = reader->compose->task->restore->pages;
 	const struct page_extent *extent, *last;
@@ -208,11 +219,41 @@ static bool read_area(struct reader *reader, const VmaEntry *vma)
 
 		if (end > vma->end)
 			end = vma->end;
-		add_read(reader, pages_fd(reader->compose, extent),
-			 extent->offset + (start - extent->vaddr), start, end - start);
+		if (is_copied(vma, end - start) != is_long)
+			continue;
+		if (is_long)
+			add_copy(reader->compose, pages_fd(reader->compose, extent), start,
+				 end - start, extent->offset + (start - extent->vaddr));
+		else
+			add_read(reader, pages_fd(reader->compose, extent),
+				 extent->offset + (start - extent->vaddr), start, end - start);
 		is_any = true;
 	}
 	return is_any;
+}
+
+/* Long runs, all at once: a registered area must not be read into. */
+static void copy_areas(struct compose *compose, struct reader *reader)
+{
+	const MmEntry *mm = compose->task->restore->mm;
+	struct restorer_area *areas = region_alloc(&compose->region, mm->n_vmas * sizeof(*areas));
+	struct restorer_call *begin =
+		calls_must(&compose->calls, RESTORER_WHAT_READ, RESTORER_OP_COPY_BEGIN, areas);
+	size_t at = compose->calls.count, count = 0;
+
+	if (!areas || !begin)
+		return; /* the region or the list remembers */
+	for (size_t i = 0; i < mm->n_vmas; i++) {
+		if (vma_is_mapped(mm->vmas[i]) && read_area(reader, mm->vmas[i], true))
+			areas[count++] =
+				(struct restorer_area){ mm->vmas[i]->start, mm->vmas[i]->end };
+	}
+	if (!count) {
+		compose->calls.count = at - 1;
+		return;
+	}
+	compose->calls.items[at - 1].args[1] = count;
+	calls_must(&compose->calls, RESTORER_WHAT_READ, RESTORER_OP_COPY_END, 0);
 }
 
 static bool has_pages(const struct compose *compose, const VmaEntry *vma)
@@ -295,9 +336,10 @@ int compose_mem(struct compose *compose)
 		map_area(compose, mm->vmas[i]);
 		advise_area(compose, mm->vmas[i]);
 	}
+	copy_areas(compose, reader);
 	for (size_t i = 0; i < mm->n_vmas; i++) {
 		if (vma_is_mapped(mm->vmas[i]))
-			read_area(reader, mm->vmas[i]);
+			read_area(reader, mm->vmas[i], false);
 	}
 	flush_reads(reader);
 	free(reader);

@@ -146,7 +146,8 @@ static int make_region(struct compose *compose)
 		size += page_source_extent_count(rt->pages) * REGION_PER_EXTENT;
 	size = round_page(size + task_restore_bytes(compose->restore, compose->task));
 	park = own_vdso_bytes(compose->restore->vdso);
-	total = code + size + round_page(compose->restore->shared->size) + park;
+	total = code + size + round_page(compose->restore->shared->size) + park +
+		RESTORER_WINDOW_BYTES;
 	ret = find_place(compose, total, &place);
 	if (ret)
 		return ret;
@@ -359,6 +360,7 @@ static int enter_blob(struct compose *compose)
 		return -ENOMEM;
 	args->shared = compose->shared;
 	args->pid = compose->task->pid;
+	args->window = compose->region_end - RESTORER_WINDOW_BYTES;
 	ret = compose_all(compose, args);
 	if (ret == -ENOMEM)
 		return log_ret(ret, "task %d: work items of the restorer", compose->task->pid);

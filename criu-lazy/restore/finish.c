@@ -165,7 +165,8 @@ static int let_go(struct restore *restore, struct task *task, size_t index)
 	int ret = compel_detach(tid);
 
 	/* Threads that run already may have ended this one. */
-	return ret && ret != -ESRCH ? log_ret(ret, "task %d: thread %d: detach", task->pid, tid) : 0;
+	return ret && ret != -ESRCH ? log_ret(ret, "task %d: thread %d: detach", task->pid, tid)
+				    : 0;
 }
 
 int finish_seize(struct restore *restore)

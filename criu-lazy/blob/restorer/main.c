@@ -91,6 +91,15 @@ static void run_item(struct runner *runner, const struct restorer_call *call)
 	case RESTORER_OP_READ:
 		read_pages(runner, call);
 		break;
+	case RESTORER_OP_COPY_BEGIN:
+		copy_begin(runner, call);
+		break;
+	case RESTORER_OP_COPY:
+		copy_pages(runner, call);
+		break;
+	case RESTORER_OP_COPY_END:
+		copy_end(runner);
+		break;
 	case RESTORER_OP_LAZY:
 		lazy_hand_over(runner, call);
 		break;
