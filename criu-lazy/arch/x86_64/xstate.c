@@ -21,7 +21,8 @@ static void xstate_layout_ask(void)
 
 	layout.size = XSTATE_LEGACY_SIZE;
 	layout.enabled = 1u << XSTATE_X87 | 1u << XSTATE_SSE;
-	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE))
+	__cpuid(1, eax, ebx, ecx, edx);
+	if (!(ecx & bit_OSXSAVE))
 		return;
 
 	layout.enabled = xstate_read_xcr0();
