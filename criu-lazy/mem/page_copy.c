@@ -18,7 +18,7 @@
 enum {
 	PAGE = 4096,
 	BUFFER_SIZE = 512 << 10,
-	THREADS_MAX = 8,
+	THREADS_MAX = 3,
 	THREADS_FROM = 8 << 20,
 	PIECES = 256
 };
@@ -39,6 +39,9 @@ struct shared {
 	size_t run;
 	uint64_t at;	 /* the next address in it; 0: its start */
 	uint64_t offset; /* in the file */
+	/* One writes at a time: the kernel would let the others spin on the inode's lock, which
+	 * costs whoever else wants to run. */
+	pthread_mutex_t writing;
 	atomic_int error;
 };
 
@@ -146,6 +149,14 @@ static int write_batch(const struct page_copy *copy, const struct batch *batch, 
 	return 0;
 }
 
+static int write_in_turn(struct shared *shared, const struct batch *batch, const uint8_t *buf)
+{
+	pthread_mutex_lock(&shared->writing);
+	int ret = write_batch(shared->copy, batch, buf);
+	pthread_mutex_unlock(&shared->writing);
+	return ret;
+}
+
 static int copy_batches(struct shared *shared)
 {
 	uint8_t *buf = mmap(NULL, shared->buffer_size, PROT_READ | PROT_WRITE,
@@ -162,7 +173,7 @@ static int copy_batches(struct shared *shared)
 		ret = batch.by_fd ? read_by_fd(shared->copy, &batch, buf)
 				  : read_plain(shared->copy, &batch, buf);
 		if (!ret)
-			ret = write_batch(shared->copy, &batch, buf);
+			ret = write_in_turn(shared, &batch, buf);
 	}
 	munmap(buf, shared->buffer_size);
 	return ret;
@@ -182,7 +193,7 @@ unsigned int page_copy_threads(uint64_t bytes)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	/* A thread costs about as much as copying 100 KiB; memory is soon the limit. */
+	/* Writing is the narrow place, and only one writes. */
 	if (bytes < THREADS_FROM || cpus < 2)
 		return 1;
 	return cpus < THREADS_MAX ? (unsigned int)cpus : THREADS_MAX;
@@ -194,6 +205,7 @@ int page_copy_run(const struct page_copy *copy)
 		.copy = copy,
 		.buffer_size = copy->buffer_size ? copy->buffer_size : BUFFER_SIZE,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.writing = PTHREAD_MUTEX_INITIALIZER,
 	};
 	pthread_t threads[THREADS_MAX];
 	unsigned int started = 0;
