@@ -88,6 +88,14 @@ static void for_each_number(const char *path, void (*each)(int number))
 	close(dir);
 }
 
+static void hold(int uffd)
+{
+	/* The daemon may have died before it came to this. */
+	fcntl(uffd, F_SETFL, O_NONBLOCK);
+	if (self.nr_held < HELD_MAX)
+		self.held[self.nr_held++].uffd = uffd;
+}
+
 static void consider_fd(int fd)
 {
 	char path[64], link[64];
@@ -97,8 +105,7 @@ static void consider_fd(int fd)
 	len = readlink(path, link, sizeof(link));
 	if (len != sizeof(UFFD_LINK) - 1 || memcmp(link, UFFD_LINK, (size_t)len))
 		return;
-	if (self.nr_held < HELD_MAX)
-		self.held[self.nr_held++].uffd = fd;
+	hold(fd);
 }
 
 static const struct journal_slot *slot_of(int uffd)
@@ -121,8 +128,8 @@ static void drain(int uffd)
 
 	while ((len = read(uffd, msgs, sizeof(msgs))) > 0) {
 		for (size_t i = 0; i < (size_t)len / sizeof(msgs[0]); i++) {
-			if (msgs[i].event == UFFD_EVENT_FORK && self.nr_held < HELD_MAX)
-				self.held[self.nr_held++].uffd = (int)msgs[i].arg.fork.ufd;
+			if (msgs[i].event == UFFD_EVENT_FORK)
+				hold((int)msgs[i].arg.fork.ufd);
 		}
 	}
 }
