@@ -21,7 +21,7 @@
 /* error: a human must act; otherwise a debug line. Set once, before other calls. */
 typedef void (*compel_log_fn)(bool is_error, const char *fmt, va_list args);
 void compel_set_log(compel_log_fn fn);
-/* How long a thread may take to stop when seized; 5000 ms unless set. */
+/* How long a thread may take to stop when seized, or to run our system calls; 5000 ms unless set. */
 void compel_set_stop_timeout(unsigned int ms);
 
 /* ---- threads ------------------------------------------------------------ */

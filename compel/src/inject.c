@@ -92,12 +92,22 @@ int compel_rest(struct compel_inject *inject)
 
 /* ---- calls -------------------------------------------------------------- */
 
+int compel_check_idle(const struct compel_inject *inject)
+{
+	if (inject->is_server_running)
+		return compel_fail(-EBUSY, "task %d: a server runs in it", inject->tid);
+	if (inject->is_stuck)
+		return compel_fail(-ETIMEDOUT, "task %d: did not run our code before", inject->tid);
+	return 0;
+}
+
 int compel_syscall(struct compel_inject *inject, long nr, const uint64_t args[6], int64_t *ret)
 {
 	int err;
 
-	if (inject->is_server_running)
-		return compel_fail(-EBUSY, "task %d: a server runs in it", inject->tid);
+	err = compel_check_idle(inject);
+	if (err)
+		return err;
 	inject->restart_stop = false;
 	err = compel_remote_syscall(inject, inject->tid, nr, args, ret);
 	return err ? err : compel_rest(inject);
@@ -218,6 +228,12 @@ static int inject_undo(struct compel_inject *inject)
 		/* Given up: take the thread out of the blob wherever it is. */
 		inject->is_server_running = false;
 		ret = compel_interrupt(inject, inject->tid);
+	}
+	if (inject->is_stuck) {
+		/* Back in a stop, but calls do not work: what was mapped stays. */
+		inject->restart_stop = true;
+		ret = compel_rest(inject);
+		return ret ? ret : -ETIMEDOUT;
 	}
 	for (size_t i = 0; !ret && i < inject->nr_remote_fds; i++)
 		ret = compel_syscall(inject, SYS_close, (uint64_t[6]){ inject->remote_fds[i] },

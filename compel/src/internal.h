@@ -31,6 +31,8 @@ static inline uint64_t signal_bit(int sig)
 	return 1ull << (sig - 1);
 }
 
+/* compel_wait_for() with the limit of compel_set_stop_timeout(). */
+int compel_wait_stop(pid_t tid, int *status);
 /* Waits without limit; -ESRCH: the thread is gone (and reaped as far as that is ours to do). */
 int compel_wait(pid_t tid, int *status);
 /* The same with a limit: -ETIMEDOUT. */
@@ -91,6 +93,7 @@ struct compel_inject {
 	struct compel_context saved; /* regs and mask at begin; fpu only once fpu_saved */
 	bool fpu_saved;
 	bool stop_owed;	   /* a SIGSTOP came while we worked: sent again at the end */
+	bool is_stuck;	   /* our code did not end in time; the thread is stopped again */
 	bool restart_stop; /* the thread is in a stop from which the kernel restarts system calls */
 	uint64_t gadget;
 	uint64_t area; /* 0: not yet mapped */
@@ -124,6 +127,11 @@ int compel_remote_last(struct compel_inject *inject, pid_t tid, long nr, const u
  * (a group stop, a SIGSTOP noted for later), an error otherwise.
  */
 int compel_stray_stop(struct compel_inject *inject, pid_t tid, int status);
+/*
+ * Waits for a thread that runs our code. -ETIMEDOUT: it did not stop in time,
+ * was interrupted, and inject is stuck: it may only be ended.
+ */
+int compel_remote_wait(struct compel_inject *inject, pid_t tid, int *status);
 /* Stops a running thread again. */
 int compel_interrupt(struct compel_inject *inject, pid_t tid);
 /* From any stop to one from which the kernel restarts system calls. */
@@ -131,6 +139,8 @@ int compel_to_restart_stop(struct compel_inject *inject, pid_t tid);
 
 /* ---- inject.c ---- */
 
+/* -EBUSY with a running server, -ETIMEDOUT once stuck. */
+int compel_check_idle(const struct compel_inject *inject);
 /*
  * After each thing done in inject->tid: puts its registers and mask back, so
  * that the task goes on unharmed if the tracer is killed between two of them.

@@ -168,7 +168,9 @@ static int launch_change_signal(struct compel_inject *inject, pid_t tid, int *in
 	return ret;
 }
 
-static int launch_wait(struct compel_inject *inject, pid_t tid)
+/* is_limited: system calls of ours end soon; what a caller's blob does takes as long as it takes.
+ */
+static int launch_wait(struct compel_inject *inject, pid_t tid, bool is_limited)
 {
 	int index = 0;
 
@@ -176,7 +178,8 @@ static int launch_wait(struct compel_inject *inject, pid_t tid)
 		bool done = false;
 		int status, ret;
 
-		ret = compel_wait(tid, &status);
+		ret = is_limited ? compel_remote_wait(inject, tid, &status)
+				 : compel_wait(tid, &status);
 		if (!ret && WSTOPSIG(status) == (int)end_signals[index] &&
 		    !status_is_event_stop(status)) {
 			ret = launch_is_done(inject, &done);
@@ -210,7 +213,7 @@ static int batch_run(struct compel_inject *inject, pid_t tid, struct compel_call
 		ret = launch_start(inject, tid,
 				   launch_args_addr(inject) + AREA_LAUNCH + AREA_STACK);
 	if (!ret)
-		ret = launch_wait(inject, tid);
+		ret = launch_wait(inject, tid, true);
 	if (!ret)
 		ret = compel_read(inject, launch_args_addr(inject) + sizeof(args), calls,
 				  count * sizeof(*calls));
@@ -235,10 +238,10 @@ static int batch_chunks(struct compel_inject *inject, pid_t tid, struct compel_c
 static int batch_prepare(struct compel_inject *inject)
 {
 	uint64_t area;
+	int ret;
 
-	if (inject->is_server_running)
-		return compel_fail(-EBUSY, "task %d: a server runs in it", inject->tid);
-	return compel_area_get(inject, &area);
+	ret = compel_check_idle(inject);
+	return ret ? ret : compel_area_get(inject, &area);
 }
 
 int compel_batch(struct compel_inject *inject, struct compel_call *calls, size_t count)
@@ -344,7 +347,7 @@ int compel_server_wait(struct compel_inject *inject, int64_t *ret)
 
 	if (!inject->is_server_running)
 		return compel_fail(-EINVAL, "task %d: no server runs in it", inject->tid);
-	err = launch_wait(inject, inject->tid);
+	err = launch_wait(inject, inject->tid, false);
 	inject->is_server_running = false;
 	if (!err)
 		err = compel_rest(inject);

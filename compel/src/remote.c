@@ -23,6 +23,22 @@ static int resume(pid_t tid, int request)
 	return errno == ESRCH ? -ESRCH : compel_fail(-errno, "task %d: resume", tid);
 }
 
+int compel_remote_wait(struct compel_inject *inject, pid_t tid, int *status)
+{
+	int ret = compel_wait_stop(tid, status);
+
+	if (ret != -ETIMEDOUT)
+		return ret;
+	/* Never let go of a thread that runs our code: take it out of there, wherever it is. */
+	inject->is_stuck = true;
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	if (compel_wait_stop(tid, status) == -ESRCH)
+		return -ESRCH;
+	return compel_fail(
+		-ETIMEDOUT,
+		"task %d: our code in it does not come to an end (is its cgroup frozen?)", tid);
+}
+
 /* To the next entry or exit of a system call. */
 static int remote_step(struct compel_inject *inject, pid_t tid)
 {
@@ -31,7 +47,7 @@ static int remote_step(struct compel_inject *inject, pid_t tid)
 
 		ret = resume(tid, PTRACE_SYSCALL);
 		if (!ret)
-			ret = compel_wait(tid, &status);
+			ret = compel_remote_wait(inject, tid, &status);
 		if (ret)
 			return ret;
 		if (WSTOPSIG(status) == SYSCALL_STOP)
@@ -108,7 +124,7 @@ static int wait_event_stop(struct compel_inject *inject, pid_t tid)
 	for (;;) {
 		int status, ret;
 
-		ret = compel_wait(tid, &status);
+		ret = compel_remote_wait(inject, tid, &status);
 		if (ret || status_is_event_stop(status))
 			return ret;
 		ret = compel_stray_stop(inject, tid, status);

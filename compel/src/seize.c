@@ -141,6 +141,11 @@ int compel_wait_for(pid_t tid, int *status, unsigned int timeout_ms)
 	}
 }
 
+int compel_wait_stop(pid_t tid, int *status)
+{
+	return compel_wait_for(tid, status, stop_timeout_ms);
+}
+
 /* ---- seize -------------------------------------------------------------- */
 
 static int seize_failed(pid_t tid, int err)

@@ -389,6 +389,26 @@ static void test_vfork_parent(void)
 	check_eq(child_end(pid), 0);
 }
 
+/* Our code hangs in the task: it is taken out, and the task goes on. */
+static void test_stuck(void)
+{
+	struct compel_call calls[] = { { .nr = SYS_getpid }, { .nr = SYS_pause } };
+	pid_t pid = child_start(child_waits);
+	struct compel_inject *inject = child_inject(pid);
+	int64_t ret;
+
+	compel_set_stop_timeout(100);
+	check_eq(compel_batch(inject, calls, 2), -ETIMEDOUT);
+	check_eq(compel_syscall(inject, SYS_getpid, calls[0].args, &ret), -ETIMEDOUT);
+	check_eq(compel_inject_end(&inject), -ETIMEDOUT);
+	check_eq(compel_inject_begin(pid, pid, &inject), 0);
+	check_eq(compel_syscall(inject, SYS_pause, calls[0].args, &ret), -ETIMEDOUT);
+	check_eq(compel_inject_end(&inject), -ETIMEDOUT);
+	compel_set_stop_timeout(5000);
+	check_eq(compel_detach(pid), 0);
+	check_eq(child_end(pid), 0);
+}
+
 static void test_traced_by_another(void)
 {
 	pid_t pid = child_start(child_waits), tracer;
@@ -418,6 +438,7 @@ int main(void)
 	test_rseq();
 	test_32bit_code();
 	test_traced_by_another();
+	test_stuck();
 	test_vfork_parent();
 	return 0;
 }
