@@ -26,7 +26,10 @@ def _status(path):
 
 
 def maps(pid):
-    """Areas with equal neighbours joined: start-end, permissions, offset, file."""
+    """
+    Areas with equal neighbours joined: start-end, permissions, offset, file. While pages arrive the stack and the
+    heap are split into parts, of which only one is named; so those names do not count.
+    """
     areas = []
     for line in read(f"/proc/{pid}/maps").splitlines():
         span, perms, offset, dev, inode, *name = line.split(None, 5)
@@ -35,6 +38,8 @@ def maps(pid):
         name = name[0].replace("/memfd:/dev/zero", "/dev/zero") if name else ""
         if name.startswith("[vvar") or name == "[vsyscall]":
             continue
+        if name in ("[stack]", "[heap]"):
+            name = ""
         # The inode of an anonymous shared segment is a new one; its name is not.
         offset = int(offset, 16) if inode != "0" else 0
         key = (perms, name)
