@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Connections to the lazy-pages daemon, one per task, made before the tree is forked. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "lazy/lazyd.h"
 #include "lazy/protocol.h"
 #include "restore/restore_task.h"
 #include "util/log.h"
@@ -23,9 +26,38 @@ static int connect_once(int *out)
 	return 0;
 }
 
+/*
+ * The daemon is made by a child of ours that has our signal mask of before; when the child is gone
+ * without an error, somebody listens.
+ */
+static int start_daemon(const struct restore *restore)
+{
+	struct options own = *restore->opts;
+	int status;
+	pid_t pid;
+
+	log_info("restore: no lazy-pages daemon listens; starting one");
+	pid = fork();
+	if (pid < 0)
+		return log_errno("restore: start a lazy-pages daemon");
+	if (!pid) {
+		own.daemon = true;
+		own.pidfile = NULL;
+		own.status_fd = -1;
+		sigprocmask(SIG_SETMASK, &restore->saved_mask, NULL);
+		_exit(lazyd_run(&own) ? 1 : 0);
+	}
+	if (waitpid(pid, &status, 0) < 0)
+		return log_errno("restore: wait for the lazy-pages daemon");
+	if (status)
+		return log_ret(-ECONNREFUSED, "restore: the lazy-pages daemon did not start");
+	return 0;
+}
+
 int lazy_connect(struct restore *restore)
 {
 	struct task *task;
+	bool is_started = false;
 
 	tree_for_each (task, &restore->tree) {
 		int ret;
@@ -33,6 +65,13 @@ int lazy_connect(struct restore *restore)
 		if (task->state == TASK_DEAD)
 			continue;
 		ret = connect_once(&task->restore->lazy_socket);
+		if ((ret == -ENOENT || ret == -ECONNREFUSED) && !is_started) {
+			is_started = true;
+			ret = start_daemon(restore);
+			if (ret)
+				return ret;
+			ret = connect_once(&task->restore->lazy_socket);
+		}
 		if (ret)
 			return log_ret(ret, "task %d: connect to the lazy-pages daemon at %s",
 				       task->pid, LAZY_SOCKET_NAME);

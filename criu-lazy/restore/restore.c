@@ -143,7 +143,6 @@ static int take_back(struct restore *restore, int ret)
 int restore_run(const struct options *opts, pid_t *root_pid)
 {
 	struct restore restore = { .opts = opts };
-	sigset_t saved;
 	int ret;
 
 	tree_init(&restore.tree);
@@ -152,7 +151,7 @@ int restore_run(const struct options *opts, pid_t *root_pid)
 			     &restore.images);
 	if (ret)
 		return ret;
-	hold_signals(&saved);
+	hold_signals(&restore.saved_mask);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	ret = restore_all(&restore);
 	if (ret)
@@ -160,7 +159,7 @@ int restore_run(const struct options *opts, pid_t *root_pid)
 	else
 		undo_run(&restore.undo, false);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	sigprocmask(SIG_SETMASK, &saved, NULL);
+	sigprocmask(SIG_SETMASK, &restore.saved_mask, NULL);
 	if (!ret && root_pid)
 		*root_pid = restore.tree.root->host_pid;
 	if (!ret && !opts->check_only) {

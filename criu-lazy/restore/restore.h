@@ -13,6 +13,7 @@
 #ifndef RESTORE_RESTORE_H
 #define RESTORE_RESTORE_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "image/image.h"
@@ -38,6 +39,7 @@ struct restore {
 	struct own_vdso *vdso;
 	struct seccomp_filters *seccomp; /* task/ */
 	struct lock_table *locks;	 /* task/; NULL: none */
+	sigset_t saved_mask; /* of the restorer; all signals are blocked while it works */
 	uint32_t nr_alive;		 /* tasks that are no zombies */
 	struct InventoryEntry *inventory;
 };

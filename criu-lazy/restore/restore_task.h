@@ -83,7 +83,7 @@ int finish_open_gate(struct restore *restore);
 int finish_seize(struct restore *restore);
 int finish_release(struct restore *restore);
 
-/* restore/lazy_connect.c: one connection per task. */
+/* restore/lazy_connect.c: one connection per task; starts a daemon if none listens. */
 int lazy_connect(struct restore *restore);
 
 #endif
