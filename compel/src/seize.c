@@ -169,7 +169,7 @@ int compel_seize_begin(pid_t tid)
 
 	ret = ptrace(PTRACE_SEIZE, tid, NULL,
 		     options | (seccomp_is_kept ? 0 : PTRACE_O_SUSPEND_SECCOMP));
-	if (ret < 0 && errno == EPERM && !seccomp_is_kept) {
+	if (ret < 0 && errno != ESRCH && !seccomp_is_kept) {
 		ret = ptrace(PTRACE_SEIZE, tid, NULL, options);
 		if (ret == 0)
 			seccomp_is_kept = true;
@@ -190,7 +190,7 @@ static int seize_timed_out(pid_t tid)
 	return compel_fail(
 		-ETIMEDOUT,
 		"task %d: did not stop within %u ms: state %c, waits in %s, system call %s "
-		"(a vfork parent waits for its child)",
+		"(a vfork parent waits for its child; a control group may be frozen)",
 		tid, stop_timeout_ms, proc_state(tid) ?: '?', *wchan ? wchan : "?",
 		*call ? call : "?");
 }

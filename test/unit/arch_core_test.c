@@ -26,6 +26,7 @@ static void context_fill(struct compel_context *ctx)
 		ctx->regs[i] = 0x1000 + i;
 	regs->cs = 0x33;
 	regs->ss = 0x2b;
+	regs->ds = regs->es = regs->fs = regs->gs = 0;
 	regs->orig_rax = -1ull;
 	ctx->fpu_size = layout->size;
 	for (size_t i = 0; i < sizeof(fx->st_space); i++)
@@ -125,6 +126,11 @@ static void spoil_fs_base(CoreEntry *core)
 	core->thread_info->gpregs->fs_base = 0xffff800000000000;
 }
 
+static void spoil_segment(CoreEntry *core)
+{
+	core->thread_info->gpregs->gs = 0x63; /* the first entry of set_thread_area(2) */
+}
+
 static void spoil_ip(CoreEntry *core)
 {
 	core->thread_info->gpregs->ip = 1ull << 60;
@@ -182,7 +188,7 @@ static const struct {
 	{ spoil_xmm_space, -EINVAL, false },   { spoil_mxcsr, -EINVAL, false },
 	{ spoil_ymm_short, -EINVAL, true },    { spoil_ymm_missing, -EINVAL, true },
 	{ spoil_bndregs, -EINVAL, true },      { spoil_unknown_bit, -EOPNOTSUPP, true },
-	{ spoil_tls, -EOPNOTSUPP, false },
+	{ spoil_tls, -EOPNOTSUPP, false },     { spoil_segment, -EOPNOTSUPP, false },
 };
 
 static void test_hostile_images(void)

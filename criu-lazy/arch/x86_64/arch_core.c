@@ -11,6 +11,7 @@
 #include "xstate.h"
 
 enum {
+	USER_DS = 0x2b,
 	USER_CS = 0x33,	    /* 64-bit code segment */
 	GDT_TLS_FIRST = 12, /* the three entries of set_thread_area(2) */
 	GDT_TLS_COUNT = 3,
@@ -67,6 +68,12 @@ static void *copy_of(const void *data, size_t size)
 	if (copy)
 		memcpy(copy, data, size);
 	return copy;
+}
+
+/* Of the GDT's set_thread_area(2) entries or an LDT, neither of which an image holds. */
+static bool is_own_segment(uint64_t selector)
+{
+	return selector > 3 && selector != USER_DS && selector != USER_CS;
 }
 
 /* ---- to the image ------------------------------------------------------- */
@@ -227,6 +234,10 @@ int arch_core_from_context(const struct compel_context *ctx, CoreEntry *core)
 		return log_ret(-EINVAL, "extended state of %zu bytes", ctx->fpu_size);
 
 	memcpy(&regs, ctx->regs, sizeof(regs));
+	if (is_own_segment(regs.ds) || is_own_segment(regs.es) || is_own_segment(regs.fs) ||
+	    is_own_segment(regs.gs))
+		return log_ret(-EOPNOTSUPP,
+			       "a thread uses a segment of set_thread_area or modify_ldt");
 	gpregs_to_image(&regs, info->gpregs);
 	ret = fxsave_to_image((const struct xstate_fxsave *)ctx->fpu, info->fpregs);
 	if (!ret && ctx->fpu_size >= XSTATE_MIN_SIZE)
@@ -245,6 +256,10 @@ static int gpregs_from_image(const UserX86RegsEntry *in, struct user_regs_struct
 	if (in->cs != USER_CS)
 		return log_ret(-EINVAL, "core image: code segment 0x%llx is not a 64-bit one",
 			       (unsigned long long)in->cs);
+	if (is_own_segment(in->ds) || is_own_segment(in->es) || is_own_segment(in->fs) ||
+	    is_own_segment(in->gs))
+		return log_ret(-EOPNOTSUPP,
+			       "core image: a segment of set_thread_area or modify_ldt is in use");
 	if (in->fs_base >= task_size_max || in->gs_base >= task_size_max)
 		return log_ret(-EINVAL, "core image: segment base 0x%llx or 0x%llx is no address",
 			       (unsigned long long)in->fs_base, (unsigned long long)in->gs_base);
