@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Connections to the lazy-pages daemon, one per task, made before the tree is forked. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,6 +16,7 @@
 #include "restore/restore_task.h"
 #include "util/log.h"
 #include "util/scope.h"
+#include "util/text.h"
 
 /* The work directory is the current one. */
 static int connect_once(int *out)
@@ -54,10 +58,24 @@ static int start_daemon(const struct restore *restore)
 	return 0;
 }
 
+void lazy_disconnect(struct restore *restore)
+{
+	scoped_text struct text text = { 0 };
+	char path[64], *at;
+	pid_t pid;
+
+	if (!restore->has_daemon)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	if (text_read_at(AT_FDCWD, path, &text))
+		return;
+	for (at = text.data; (pid = strtol(at, &at, 10)) > 0;)
+		kill(pid, SIGTERM);
+}
+
 int lazy_connect(struct restore *restore)
 {
 	struct task *task;
-	bool is_started = false;
 
 	tree_for_each (task, &restore->tree) {
 		int ret;
@@ -65,11 +83,11 @@ int lazy_connect(struct restore *restore)
 		if (task->state == TASK_DEAD)
 			continue;
 		ret = connect_once(&task->restore->lazy_socket);
-		if ((ret == -ENOENT || ret == -ECONNREFUSED) && !is_started) {
-			is_started = true;
+		if ((ret == -ENOENT || ret == -ECONNREFUSED) && !restore->has_daemon) {
 			ret = start_daemon(restore);
 			if (ret)
 				return ret;
+			restore->has_daemon = true;
 			ret = connect_once(&task->restore->lazy_socket);
 		}
 		if (ret)

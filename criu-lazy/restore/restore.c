@@ -136,6 +136,7 @@ static int wait_root(const struct restore *restore)
 static int take_back(struct restore *restore, int ret)
 {
 	fork_kill_all(restore);
+	lazy_disconnect(restore);
 	undo_run(&restore->undo, true);
 	return ret;
 }

@@ -14,6 +14,7 @@
 #define RESTORE_RESTORE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "image/image.h"
@@ -40,6 +41,7 @@ struct restore {
 	struct seccomp_filters *seccomp; /* task/ */
 	struct lock_table *locks;	 /* task/; NULL: none */
 	sigset_t saved_mask; /* of the restorer; all signals are blocked while it works */
+	bool has_daemon; /* a lazy-pages daemon was started by us */
 	uint32_t nr_alive;		 /* tasks that are no zombies */
 	struct InventoryEntry *inventory;
 };
