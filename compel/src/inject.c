@@ -85,9 +85,10 @@ int compel_rest(struct compel_inject *inject)
 		arch_emulate_restart(regs);
 	if (inject->fpu_saved)
 		ret = compel_fpu_set(inject->tid, &inject->saved);
+	/* The mask first: with it alone the built-in blob still finds its way back by itself. */
 	if (!ret)
-		ret = compel_regs_set(inject->tid, regs);
-	return ret ? ret : compel_mask_set(inject->tid, inject->saved.sigmask);
+		ret = compel_mask_set(inject->tid, inject->saved.sigmask);
+	return ret ? ret : compel_regs_set(inject->tid, regs);
 }
 
 /* ---- calls -------------------------------------------------------------- */

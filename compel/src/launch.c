@@ -23,6 +23,7 @@ _Static_assert(sizeof(struct compel_call) == sizeof(struct launch_call), "one la
 _Static_assert(offsetof(struct compel_call, args) == offsetof(struct launch_call, args) &&
 		       offsetof(struct compel_call, ret) == offsetof(struct launch_call, ret),
 	       "one layout");
+_Static_assert(batch_blob_entry == 0 && (size_t)AREA_CODE == 4096, "blob_go_on() knows it");
 _Static_assert((size_t)batch_blob_size <= (size_t)AREA_CODE, "the blob fits");
 
 enum {
@@ -102,7 +103,7 @@ static uint64_t launch_args_addr(const struct compel_inject *inject)
  * same signal of somebody else's had been blocked and pending, it comes first:
  * it is put back into its queue and the run ends with the next of the list.
  */
-static const uint32_t end_signals[] = { SIGTRAP, SIGSYS, SIGXCPU, SIGXFSZ, SIGVTALRM };
+static const uint32_t end_signals[] = { SIGURG, SIGWINCH, SIGTRAP, SIGSYS, SIGXCPU };
 enum { END_SIGNALS = sizeof(end_signals) / sizeof(end_signals[0]) };
 
 static int launch_write(struct compel_inject *inject, struct launch_args *args,
@@ -200,14 +201,28 @@ static int launch_wait(struct compel_inject *inject, pid_t tid, bool is_limited)
 	return 0;
 }
 
+/* What a thread in ctx does when the run ends and we are no more: what it would have done. */
+static void launch_set_rest(struct launch_args *args, const struct compel_context *ctx)
+{
+	uint64_t regs[ARCH_NR_REGS];
+
+	memcpy(regs, ctx->regs, sizeof(regs));
+	if (arch_is_interrupted(regs))
+		arch_emulate_restart(regs);
+	arch_go_on_regs(regs, args->rest.regs);
+	args->rest.mask = ctx->sigmask;
+	args->rest.is_there = 1;
+}
+
 /* ---- batches ------------------------------------------------------------ */
 
-static int batch_run(struct compel_inject *inject, pid_t tid, struct compel_call *calls,
-		     size_t count)
+static int batch_run(struct compel_inject *inject, pid_t tid, const struct compel_context *ctx,
+		     struct compel_call *calls, size_t count)
 {
 	struct launch_args args = { .nr_calls = count };
 	int ret;
 
+	launch_set_rest(&args, ctx);
 	ret = launch_write(inject, &args, calls);
 	if (!ret)
 		ret = launch_start(inject, tid,
@@ -220,12 +235,12 @@ static int batch_run(struct compel_inject *inject, pid_t tid, struct compel_call
 	return ret;
 }
 
-static int batch_chunks(struct compel_inject *inject, pid_t tid, struct compel_call *calls,
-			size_t count)
+static int batch_chunks(struct compel_inject *inject, pid_t tid, const struct compel_context *ctx,
+			struct compel_call *calls, size_t count)
 {
 	while (count) {
 		size_t n = count < BATCH_MAX ? count : BATCH_MAX;
-		int ret = batch_run(inject, tid, calls, n);
+		int ret = batch_run(inject, tid, ctx, calls, n);
 
 		if (ret)
 			return ret;
@@ -249,7 +264,7 @@ int compel_batch(struct compel_inject *inject, struct compel_call *calls, size_t
 	int ret = batch_prepare(inject);
 
 	if (!ret)
-		ret = batch_chunks(inject, inject->tid, calls, count);
+		ret = batch_chunks(inject, inject->tid, &inject->saved, calls, count);
 	return ret ? ret : compel_rest(inject);
 }
 
@@ -269,7 +284,7 @@ int compel_batch_in(struct compel_inject *inject, pid_t tid, struct compel_call 
 		return -ENOMEM;
 	ret = compel_context_get_regs(tid, ctx);
 	if (!ret) {
-		ret = batch_chunks(inject, tid, calls, count);
+		ret = batch_chunks(inject, tid, ctx, calls, count);
 		ret2 = ret == -ESRCH ? ret : compel_regs_set(tid, ctx->regs);
 		if (!ret2)
 			ret2 = compel_mask_set(tid, ctx->sigmask);

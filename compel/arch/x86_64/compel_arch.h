@@ -119,4 +119,17 @@ static inline void arch_emulate_restart(uint64_t *regs)
 	regs[ARCH_ORIG_AX] = -1ull;
 }
 
+/* The registers of a running thread in the order of blob_go_on(). */
+static inline void arch_go_on_regs(const uint64_t *regs, uint64_t *out)
+{
+	static const unsigned char order[] = {
+		ARCH_R15, ARCH_R14, ARCH_R13, ARCH_R12,	  ARCH_BP, ARCH_BX,
+		ARCH_R11, ARCH_R10, ARCH_R9,  ARCH_R8,	  ARCH_AX, ARCH_CX,
+		ARCH_DX,  ARCH_SI,  ARCH_DI,  ARCH_FLAGS, ARCH_SP, ARCH_IP,
+	};
+
+	for (size_t i = 0; i < sizeof(order); i++)
+		out[i] = regs[order[i]];
+}
+
 #endif

@@ -3,7 +3,8 @@
  * The built-in blob: runs a list of system calls, or calls a function, then
  * stops the thread by sending it a signal. tgkill(2) and not a breakpoint: a
  * breakpoint's SIGTRAP is forced, which resets the disposition of a task that
- * ignores SIGTRAP. Under ptrace a sent signal stops the thread even if ignored.
+ * ignores SIGTRAP. Under ptrace a sent signal stops the thread even if ignored,
+ * and one that is ignored by default does no harm without a tracer.
  */
 #include <asm/unistd.h>
 
@@ -13,6 +14,19 @@
 COMPEL_GENERAL_REGS_ONLY
 
 void blob_entry(struct launch_args *args);
+
+/*
+ * Nobody has taken the stop: the tracer is dead. After calls alone the thread goes on where it was;
+ * only the mapping stays behind. A caller's blob may have used any register: no wrong bytes.
+ */
+__attribute__((noreturn)) static void go_on_alone(struct launch_args *args, int64_t pid)
+{
+	while (!args->rest.is_there)
+		blob_syscall(__NR_kill, pid, 9 /* SIGKILL */, 0, 0, 0, 0);
+	blob_syscall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&args->rest.mask, 0, 8, 0,
+		     0);
+	blob_go_on(args->rest.regs);
+}
 
 __attribute__((section(".text.blob_entry"), noreturn)) void blob_entry(struct launch_args *args)
 {
@@ -29,6 +43,6 @@ __attribute__((section(".text.blob_entry"), noreturn)) void blob_entry(struct la
 	args->state = LAUNCH_DONE;
 	pid = blob_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
 	tid = blob_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
-	for (;;)
-		blob_syscall(__NR_tgkill, pid, tid, args->end_signal, 0, 0, 0);
+	blob_syscall(__NR_tgkill, pid, tid, args->end_signal, 0, 0, 0);
+	go_on_alone(args, pid);
 }
