@@ -191,6 +191,15 @@ static int check_reg(struct file_object *object, const RegFileEntry *reg)
 	return 0;
 }
 
+/* The path of a terminal, which is opened by its own kind; pts files come with their master. */
+static bool is_terminal_path(const struct file_object *object)
+{
+	const RegFileEntry *reg = object->entry->reg;
+
+	return reg->has_mode && S_ISCHR(reg->mode) && !file_object_is_held(object) &&
+	       (!strncmp(reg->name, "/dev/pts/", 9) || !strncmp(reg->name, "/dev/tty", 8));
+}
+
 /* Missing and changed files are told before anything is forked. */
 static int regular_collect(struct restore *restore, struct file_object *object)
 {
@@ -204,7 +213,8 @@ static int regular_collect(struct restore *restore, struct file_object *object)
 	if (reg->has_ext && reg->ext)
 		return log_ret(-ENOENT, "file %u: %s is external: give --inherit-fd fd[N]:%s",
 			       object->id, reg->name, reg->name);
-	if (remap_find(remaps_of(restore), object->id) || regular_is_late(restore, object))
+	if (remap_find(remaps_of(restore), object->id) || regular_is_late(restore, object) ||
+	    is_terminal_path(object))
 		return 0;
 	if (lstat(reg->name, &st))
 		return log_errno("file %u: %s", object->id, reg->name);
