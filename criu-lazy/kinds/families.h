@@ -28,4 +28,7 @@ extern const struct kind_ops unix_kind;
 extern const struct kind_ops inet_kind;
 extern const struct kind_ops netlink_kind;
 
+/* ttys/ */
+extern const struct kind_ops tty_kind;
+
 #endif

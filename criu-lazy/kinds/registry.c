@@ -19,6 +19,7 @@ static const struct kind_ops *const kinds[] = {
 	&unix_kind,
 	&inet_kind,
 	&netlink_kind,
+	&tty_kind,
 	&pipe_kind,
 	&fifo_kind,
 	&regular_kind,

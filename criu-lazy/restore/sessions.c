@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "kinds/ttys/ttys.h"
 #include "restore/restore_task.h"
 #include "util/log.h"
 
@@ -82,7 +83,7 @@ int sessions_lead(const struct restore *restore, const struct task *task)
 	if (task->sid == task->pid) {
 		if (setsid() < 0)
 			return log_errno("task %d: start session", task->pid);
-		return 0;
+		return ttys_take_controlling(restore, task);
 	}
 	if (task->pgid == task->pid && !keeps_our_group(restore, task) && setpgid(0, 0) < 0)
 		return log_errno("task %d: start process group", task->pid);
