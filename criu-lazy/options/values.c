@@ -60,11 +60,15 @@ int string_list_add(struct string_list *list, const char *text)
 	return 0;
 }
 
-/* -v, -vv (value "v"), -v4 (value "4"), --verbosity, --verbosity=4 */
+/* -v, -vv (value "v"), -v4 (value "4"), --verbosity, --verbosity=4; and -verbosity=4, which scripts
+ * written for criu use: there it is -v with the value "erbosity=4". */
 int apply_verbosity(struct options *opts, const char *value)
 {
+	static const char rest_of_word[] = "erbosity=";
 	uint64_t level;
 
+	if (value && !strncmp(value, rest_of_word, strlen(rest_of_word)))
+		value += strlen(rest_of_word);
 	if (!value)
 		level = opts->verbosity + 1;
 	else if (*value && value[strspn(value, "v")] == '\0')

@@ -62,6 +62,8 @@ static void words_become_values(struct options *opts)
 	check_eq(opts->verbosity, 4);
 	check_eq(parse(opts, "restore", "-v1", NULL), 0);
 	check_eq(opts->verbosity, 1);
+	check_eq(parse(opts, "restore", "-verbosity=0", NULL), 0);
+	check_eq(opts->verbosity, 0);
 	check_eq(parse(opts, "restore", "--verbosity=3", "--verbosity", NULL), 0);
 	check_eq(opts->verbosity, 4);
 	check_eq(parse(opts, "restore", "--ghost-limit", "2M", "--tcp-close", "--no-tcp-close",
