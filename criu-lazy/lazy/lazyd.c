@@ -116,7 +116,7 @@ static int start_listening(struct lazyd *lazyd)
 	return 0;
 }
 
-static int detach(void)
+static int detach(const struct options *opts)
 {
 	pid_t pid = fork();
 	int fd;
@@ -130,7 +130,8 @@ static int detach(void)
 	if (fd >= 0) {
 		dup2(fd, STDIN_FILENO);
 		dup2(fd, STDOUT_FILENO);
-		if (log_fd() >= 0)
+		/* The bar of --progress stays where it was asked for. */
+		if (log_fd() >= 0 && !(opts->progress && isatty(STDERR_FILENO)))
 			dup2(fd, STDERR_FILENO);
 		close(fd);
 	}
@@ -272,7 +273,7 @@ int lazyd_run(const struct options *opts)
 	if (!ret)
 		ret = start_listening(&lazyd);
 	if (!ret && opts->daemon)
-		ret = detach();
+		ret = detach(opts);
 	if (!ret)
 		ret = write_pidfile(&lazyd);
 	if (ret)

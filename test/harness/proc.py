@@ -122,8 +122,13 @@ def differences(before, after, ignore=()):
             lines += [f"{name}: - {x}" for x in old if x not in new]
             lines += [f"{name}: + {x}" for x in new if x not in old]
         elif isinstance(old, dict):
-            lines += [f"{name} {key}: {old.get(key)} -> {new.get(key)}"
-                      for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+            for key in sorted({*old, *new}):
+                was, now = old.get(key), new.get(key)
+                if isinstance(was, dict) and isinstance(now, dict):
+                    lines += differences({f"{name} {key} {k}": v for k, v in was.items()},
+                                         {f"{name} {key} {k}": v for k, v in now.items()})
+                elif was != now:
+                    lines.append(f"{name} {key}: {was} -> {now}")
         else:
             lines.append(f"{name}: {old!r:.200} -> {new!r:.200}")
     return lines
