@@ -21,15 +21,15 @@
 /* error: a human must act; otherwise a debug line. Set once, before other calls. */
 typedef void (*compel_log_fn)(bool is_error, const char *fmt, va_list args);
 void compel_set_log(compel_log_fn fn);
-/* How long a thread may take to stop when seized, or to run our system calls; 5000 ms unless set. */
+/* How long a thread may take to stop when seized, or to run our calls; 5000 ms unless set. */
 void compel_set_stop_timeout(unsigned int ms);
 
 /* ---- threads ------------------------------------------------------------ */
 
 enum compel_task_state {
-	COMPEL_ALIVE,   /* was running or sleeping */
+	COMPEL_ALIVE,	/* was running or sleeping */
 	COMPEL_STOPPED, /* was in a group stop (SIGSTOP and friends): stays stopped after detach */
-	COMPEL_ZOMBIE,  /* dead, not reaped; nothing was seized */
+	COMPEL_ZOMBIE,	/* dead, not reaped; nothing was seized */
 };
 
 struct compel_stop {
@@ -71,7 +71,7 @@ enum { COMPEL_XSAVE_MAX = 16384 };
 struct compel_context {
 	uint64_t sigmask;
 	size_t fpu_size;
-	uint64_t regs[40];                                       /* NT_PRSTATUS */
+	uint64_t regs[40];					    /* NT_PRSTATUS */
 	uint8_t fpu[COMPEL_XSAVE_MAX] __attribute__((aligned(64))); /* NT_X86_XSTATE */
 };
 /*
@@ -116,7 +116,8 @@ struct compel_call {
 };
 int compel_batch(struct compel_inject *inject, struct compel_call *calls, size_t count);
 /* The same in another stopped thread of the same process (tid), using inject's mappings. */
-int compel_batch_in(struct compel_inject *inject, pid_t tid, struct compel_call *calls, size_t count);
+int compel_batch_in(struct compel_inject *inject, pid_t tid, struct compel_call *calls,
+		    size_t count);
 /* Address and size (at least 16 KiB) of remote scratch memory for batch arguments. */
 int compel_scratch(struct compel_inject *inject, uint64_t *addr, size_t *size);
 
