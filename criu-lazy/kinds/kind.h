@@ -170,6 +170,8 @@ int files_install(struct restore *restore, struct task *task, int *const keep[],
 /* Any process of the restore after files_open_all(): a new descriptor on a regular file object
  * (exe link, cwd, root, mapping); flags: open flags to use instead of the image's, or -1. */
 int files_open_path(struct restore *restore, uint32_t id, int flags, int *fd);
+/* The task: fd is file object id (files_open_path()); it becomes the working directory. */
+int files_chdir(struct restore *restore, uint32_t id, int fd);
 /*
  * Restorer, when all threads exist (host pids are known) and nothing is opened any more, before the
  * tasks run: sets owners (F_SETOWN), unlinks ghost files and remaps. Called with failed from

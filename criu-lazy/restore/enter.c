@@ -73,14 +73,16 @@ static int enter_directories(struct compose *compose)
 {
 	const FsEntry *fs = compose->task->restore->fs;
 	struct stat ours, its;
+	int ret;
 
 	if (fstat(compose->fixed[KEEP_ROOT], &its) < 0 || stat("/", &ours) < 0)
 		return log_errno("task %d: root directory", compose->task->pid);
 	if ((its.st_dev != ours.st_dev || its.st_ino != ours.st_ino) &&
 	    (fchdir(compose->fixed[KEEP_ROOT]) < 0 || chroot(".") < 0))
 		return log_errno("task %d: change root directory", compose->task->pid);
-	if (fchdir(compose->fixed[KEEP_CWD]) < 0)
-		return log_errno("task %d: change working directory", compose->task->pid);
+	ret = files_chdir(compose->restore, fs->cwd_id, compose->fixed[KEEP_CWD]);
+	if (ret)
+		return ret;
 	if (fs->has_umask)
 		umask(fs->umask);
 	close(compose->fixed[KEEP_ROOT]);

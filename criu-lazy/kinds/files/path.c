@@ -28,14 +28,11 @@ static bool leads_to(const char *path, const struct stat *st)
 	       (found.st_mode & S_IFMT) == (st->st_mode & S_IFMT);
 }
 
-static int refuse_dead_proc(const struct fd_probe *probe)
+static bool is_on_proc(const struct fd_probe *probe)
 {
 	struct statfs fs;
 
-	if (fstatfs(probe->fd, &fs) || fs.f_type != PROC_SUPER_MAGIC)
-		return 0;
-	return log_ret(-EOPNOTSUPP, "task %d: fd %d: %s belongs to a process that is gone",
-		       probe->task->pid, probe->number, probe->link);
+	return !fstatfs(probe->fd, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
 /*
@@ -47,23 +44,17 @@ int path_check(const struct fd_probe *probe, char **name, enum path_state *state
 	const char *mark = path_deleted_mark(probe->link);
 	bool is_whole = leads_to(probe->link, &probe->st);
 	size_t len = mark && !is_whole ? (size_t)(mark - probe->link) : strlen(probe->link);
-	int ret = 0;
 
 	*name = strndup(probe->link, len);
 	if (!*name)
 		return log_ret(-ENOMEM, "task %d: fd %d", probe->task->pid, probe->number);
-	if (is_whole || (mark && probe->st.st_nlink && leads_to(*name, &probe->st))) {
+	if (is_whole || (mark && probe->st.st_nlink && leads_to(*name, &probe->st)))
 		*state = PATH_RIGHT;
-		return 0;
-	}
-	*state = probe->st.st_nlink ? PATH_ELSEWHERE : PATH_NO_NAME;
-	if (mark)
-		ret = refuse_dead_proc(probe);
-	if (ret) {
-		free(*name);
-		*name = NULL;
-	}
-	return ret;
+	else if (regular_proc_pid(*name) && is_on_proc(probe))
+		*state = PATH_DEAD_PROC;
+	else
+		*state = probe->st.st_nlink ? PATH_ELSEWHERE : PATH_NO_NAME;
+	return 0;
 }
 
 int regular_open_flags(uint32_t image_flags, uint32_t mode)

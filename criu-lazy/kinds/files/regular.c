@@ -39,9 +39,15 @@ static bool is_nowhere(const char *link)
 	       !strncmp(link, "/anon_hugepage", 14) || !strncmp(link, "/[aio]", 6);
 }
 
+/* Anonymous shared memory, by /proc/PID/map_files: it looks like a deleted file of that name. */
+static bool is_shared_memory(const struct fd_probe *probe)
+{
+	return S_ISREG(probe->st.st_mode) && !strcmp(probe->link, "/dev/zero (deleted)");
+}
+
 static bool regular_detect(const struct fd_probe *probe)
 {
-	if (probe->link[0] != '/' || is_nowhere(probe->link))
+	if (probe->link[0] != '/' || is_nowhere(probe->link) || is_shared_memory(probe))
 		return false;
 	if (probe->flags & O_PATH)
 		return true;
@@ -78,6 +84,8 @@ static int dump_path(struct dump *dump, const struct fd_probe *probe, RegFileEnt
 
 	if (ret || state == PATH_RIGHT)
 		return ret;
+	if (state == PATH_DEAD_PROC)
+		return remap_dump_dead_proc(dump, reg->id, regular_proc_pid(reg->name));
 	if (state == PATH_NO_NAME)
 		return remap_dump_ghost(dump, probe, reg->id, reg->name);
 	return remap_dump_link(dump, probe, reg->id, reg->name);
@@ -171,7 +179,16 @@ static bool regular_is_late(struct restore *restore, const struct file_object *o
 {
 	pid_t pid = regular_proc_pid(object->entry->reg->name);
 
-	return pid && in_tree(restore, pid);
+	return pid && !remaps_have_dead_pid(remaps_of(restore), pid) && in_tree(restore, pid);
+}
+
+static int check_dead_proc(struct restore *restore, const RegFileEntry *reg, pid_t pid)
+{
+	if (!in_tree(restore, pid))
+		return 0;
+	return log_ret(-EOPNOTSUPP,
+		       "file %u: %s belongs to a process that was gone, and its pid is used again",
+		       reg->id, reg->name);
 }
 
 static bool is_inherited(const struct restore *restore, const RegFileEntry *reg)
@@ -213,6 +230,8 @@ static int regular_collect(struct restore *restore, struct file_object *object)
 	if (reg->has_ext && reg->ext)
 		return log_ret(-ENOENT, "file %u: %s is external: give --inherit-fd fd[N]:%s",
 			       object->id, reg->name, reg->name);
+	if (remaps_have_dead_pid(remaps_of(restore), regular_proc_pid(reg->name)))
+		return check_dead_proc(restore, reg, regular_proc_pid(reg->name));
 	if (remap_find(remaps_of(restore), object->id) || regular_is_late(restore, object) ||
 	    is_terminal_path(object))
 		return 0;
@@ -231,6 +250,7 @@ static int regular_prepare(struct restore *restore)
 static int open_by_name(struct restore *restore, const RegFileEntry *reg, int flags, int *out)
 {
 	struct remap *remap = remap_find(remaps_of(restore), reg->id);
+	pid_t pid = regular_proc_pid(reg->name);
 	scoped_fd int fd = -1;
 	struct stat st;
 	int ret;
@@ -238,6 +258,8 @@ static int open_by_name(struct restore *restore, const RegFileEntry *reg, int fl
 	ret = inherit_fd_open(restore, reg->name, out);
 	if (ret != -ENOENT)
 		return ret;
+	if (pid && remaps_have_dead_pid(remaps_of(restore), pid))
+		return dead_proc_open(pid, reg->name, flags, out);
 	if (remap) {
 		ret = remap_open(remap, reg->name, flags, &fd);
 		if (ret)
@@ -290,6 +312,17 @@ static int regular_reopen(struct restore *restore, struct file_object *object, i
 	if (flags < 0)
 		return regular_open(restore, object, fd);
 	return open_by_name(restore, reg, flags | O_CLOEXEC | O_NOCTTY, fd);
+}
+
+int files_chdir(struct restore *restore, uint32_t id, int fd)
+{
+	struct file_object *object = file_table_find(restore->files, id);
+	const RegFileEntry *reg = object ? object->entry->reg : NULL;
+	pid_t pid = reg ? regular_proc_pid(reg->name) : 0;
+
+	if (pid && remaps_have_dead_pid(remaps_of(restore), pid))
+		return dead_proc_chdir(pid, reg->name);
+	return fchdir(fd) ? log_errno("file %u: working directory", id) : 0;
 }
 
 static const FownEntry *regular_fown(const struct file_object *object)

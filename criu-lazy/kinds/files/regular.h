@@ -18,6 +18,7 @@ enum path_state {
 	PATH_RIGHT,	/* the path leads to the file */
 	PATH_NO_NAME,	/* unlinked, no name left */
 	PATH_ELSEWHERE, /* the name is gone or leads to another file, but the inode has names */
+	PATH_DEAD_PROC, /* a file of /proc/PID, and that process is gone */
 };
 
 /* What became of the path the kernel shows. *name (malloc) is it without " (deleted)". */
@@ -32,6 +33,7 @@ int regular_dump_entry(struct dump *dump, const struct fd_probe *probe, uint32_t
 /* Writes remap-fpath and what it needs for object id, whose path is `name`. */
 int remap_dump_ghost(struct dump *dump, const struct fd_probe *probe, uint32_t id,
 		     const char *name);
+int remap_dump_dead_proc(struct dump *dump, uint32_t id, pid_t pid);
 int remap_dump_link(struct dump *dump, const struct fd_probe *probe, uint32_t id, const char *name);
 
 /* ---- restore ---- */
@@ -44,6 +46,12 @@ int remaps_plan(struct restore *restore, struct remaps **out);
 void remaps_free(struct remaps *remaps);
 /* NULL if the object is opened by its own path. */
 struct remap *remap_find(struct remaps *remaps, uint32_t id);
+/* Is pid a process that was gone when the set was dumped? */
+bool remaps_have_dead_pid(const struct remaps *remaps, pid_t pid);
+/* Any process: opens a file of /proc of such a process. Needs the right to choose pids. */
+int dead_proc_open(pid_t pid, const char *name, int flags, int *fd);
+/* The same for a working directory: fchdir(2) looks whether the process is there. */
+int dead_proc_chdir(pid_t pid, const char *name);
 /* Root task: makes the ghosts. */
 int remaps_make(struct restore *restore, struct remaps *remaps);
 /*

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,14 +24,19 @@ enum { REMAPS_MAX = 1 << 20, OPEN_TRIES = 1000 };
 
 struct remap {
 	uint32_t orig_id;
+	const char *name;    /* of the object, borrowed */
 	struct ghost *ghost; /* or */
 	uint32_t linked_id;
-	char *linked; /* path of the link */
+	char *linked;	  /* path of the link */
+	bool *is_at_name; /* shared: it is linked at its old name just now */
 };
 
 struct remaps {
 	struct remap *items; /* by orig_id */
+	bool *is_at_name;    /* shared by all processes, one per item */
 	size_t count;
+	uint32_t *dead_pids;
+	size_t nr_dead_pids;
 	struct ghosts *ghosts;
 };
 
@@ -68,6 +74,30 @@ static int plan_linked(struct restore *restore, const struct image *img, struct 
 	return remap->linked ? 0 : log_ret(-ENOMEM, "%s", link->name);
 }
 
+static int plan_dead_pid(struct remaps *remaps, const struct image *img, const char *name,
+			 uint32_t pid)
+{
+	uint32_t *bigger;
+
+	if (!pid || pid > INT_MAX || regular_proc_pid(name) != (pid_t)pid)
+		return image_bad(img, "%s is said to belong to process %u", name, pid);
+	bigger = realloc(remaps->dead_pids, (remaps->nr_dead_pids + 1) * sizeof(*bigger));
+	if (!bigger)
+		return log_ret(-ENOMEM, "remap-fpath.img");
+	remaps->dead_pids = bigger;
+	remaps->dead_pids[remaps->nr_dead_pids++] = pid;
+	return 0;
+}
+
+bool remaps_have_dead_pid(const struct remaps *remaps, pid_t pid)
+{
+	for (size_t i = 0; remaps && pid && i < remaps->nr_dead_pids; i++) {
+		if (remaps->dead_pids[i] == (uint32_t)pid)
+			return true;
+	}
+	return false;
+}
+
 static int plan_one(struct restore *restore, struct remaps *remaps, const struct image *img,
 		    const RemapFilePathEntry *entry, struct remap *remap)
 {
@@ -75,6 +105,7 @@ static int plan_one(struct restore *restore, struct remaps *remaps, const struct
 	RemapType type = entry->has_remap_type ? entry->remap_type : REMAP_TYPE__LINKED;
 
 	remap->orig_id = entry->orig_id;
+	remap->name = orig ? orig->name : NULL;
 	if (!orig || orig->name[0] != '/')
 		return image_bad(img, "file %u is remapped but has no path", entry->orig_id);
 	switch (type) {
@@ -84,10 +115,10 @@ static int plan_one(struct restore *restore, struct remaps *remaps, const struct
 	case REMAP_TYPE__LINKED:
 		remap->linked_id = entry->remap_id;
 		return plan_linked(restore, img, remap);
+	case REMAP_TYPE__PROCFS:
+		return plan_dead_pid(remaps, img, orig->name, entry->remap_id);
 	default:
-		return log_ret(-EOPNOTSUPP,
-			       "file %u: %s belongs to process %u, which was gone already",
-			       entry->orig_id, orig->name, entry->remap_id);
+		return image_bad(img, "file %u: remap of type %d", entry->orig_id, (int)type);
 	}
 }
 
@@ -138,6 +169,22 @@ static int check_twice(const struct remaps *remaps)
 	return 0;
 }
 
+static int share_states(struct remaps *remaps)
+{
+	void *shared;
+
+	if (!remaps->count)
+		return 0;
+	shared = mmap(NULL, remaps->count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED)
+		return log_errno("remapped files: shared memory");
+	remaps->is_at_name = shared;
+	for (size_t i = 0; i < remaps->count; i++)
+		remaps->items[i].is_at_name = &remaps->is_at_name[i];
+	return 0;
+}
+
 static void free_remaps(struct remaps *const *remaps)
 {
 	remaps_free(*remaps);
@@ -165,6 +212,8 @@ int remaps_plan(struct restore *restore, struct remaps **out)
 	if (!ret)
 		ret = check_twice(remaps);
 	if (!ret)
+		ret = share_states(remaps);
+	if (!ret)
 		ret = ghosts_plan_end(remaps->ghosts);
 	if (!ret)
 		*out = take_ptr(remaps);
@@ -178,6 +227,9 @@ void remaps_free(struct remaps *remaps)
 	for (size_t i = 0; i < remaps->count; i++)
 		free(remaps->items[i].linked);
 	ghosts_free(remaps->ghosts);
+	if (remaps->is_at_name)
+		munmap(remaps->is_at_name, remaps->count);
+	free(remaps->dead_pids);
 	free(remaps->items);
 	free(remaps);
 }
@@ -187,8 +239,33 @@ int remaps_make(struct restore *restore, struct remaps *remaps)
 	return ghosts_make(restore, remaps->ghosts);
 }
 
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static const char *path_of(const struct remap *remap)
+{
+	return remap->ghost ? ghost_path(remap->ghost) : remap->linked;
+}
+
+/* A process that was killed between link and unlink in open_at_name() has left the old name. */
+static void remove_name(const struct remap *remap)
+{
+	const char *path = path_of(remap);
+	struct stat kept, left;
+
+	if (!*remap->is_at_name || lstat(path, &kept) || lstat(remap->name, &left) ||
+	    !is_same_file(&kept, &left))
+		return;
+	if (unlink(remap->name))
+		log_warn("unlink %s: %s", remap->name, strerror(errno));
+}
+
 void remaps_finish(struct remaps *remaps, bool failed)
 {
+	for (size_t i = 0; failed && remaps->is_at_name && i < remaps->count; i++)
+		remove_name(&remaps->items[i]);
 	ghosts_remove(remaps->ghosts);
 	if (failed)
 		return;
@@ -200,17 +277,12 @@ void remaps_finish(struct remaps *remaps, bool failed)
 	}
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /*
  * One try at the old name. -EEXIST: somebody else's file is there. -EAGAIN: another process of
  * ours has just linked or unlinked it.
  */
-static int open_at_name(const char *path, const struct stat *st, const char *name, int flags,
-			int *out)
+static int open_at_name(const struct remap *remap, const char *path, const struct stat *st,
+			const char *name, int flags, int *out)
 {
 	bool is_mine = !linkat(AT_FDCWD, path, AT_FDCWD, name, 0);
 	scoped_fd int fd = -1;
@@ -219,16 +291,20 @@ static int open_at_name(const char *path, const struct stat *st, const char *nam
 
 	if (!is_mine && errno != EEXIST)
 		return -errno;
+	if (is_mine)
+		*remap->is_at_name = true;
 	/* Never open what is not ours: it may be a device or a FIFO. */
-	if (lstat(name, &found))
+	if (!is_mine && lstat(name, &found))
 		return errno == ENOENT ? -EAGAIN : -errno;
-	if (!is_same_file(&found, st))
+	if (!is_mine && !is_same_file(&found, st))
 		return -EEXIST;
 	fd = open(name, flags);
 	if (fd < 0)
 		ret = -errno;
 	if (is_mine && unlink(name))
 		log_warn("unlink %s: %s", name, strerror(errno));
+	if (is_mine)
+		*remap->is_at_name = false;
 	if (ret)
 		return is_mine || ret != -ENOENT ? ret : -EAGAIN;
 	if (fstat(fd, &found))
@@ -241,7 +317,7 @@ static int open_at_name(const char *path, const struct stat *st, const char *nam
 
 int remap_open(struct remap *remap, const char *name, int flags, int *fd)
 {
-	const char *path = remap->ghost ? ghost_path(remap->ghost) : remap->linked;
+	const char *path = path_of(remap);
 	struct stat st;
 	int ret = -EAGAIN;
 
@@ -250,7 +326,7 @@ int remap_open(struct remap *remap, const char *name, int flags, int *fd)
 	if (S_ISDIR(st.st_mode) || !strcmp(path, name))
 		ret = -EEXIST;
 	for (int i = 0; ret == -EAGAIN && i < OPEN_TRIES; i++)
-		ret = open_at_name(path, &st, name, flags, fd);
+		ret = open_at_name(remap, path, &st, name, flags, fd);
 	if (!ret)
 		return 0;
 	*fd = open(path, flags);
