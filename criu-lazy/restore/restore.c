@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,10 +115,12 @@ static int restore_all(struct restore *restore)
 /* Signals wait until the tree stands or is gone: half a restore is nothing to leave behind. */
 static void hold_signals(sigset_t *saved)
 {
-	sigset_t all;
+	const uint64_t all = ~0ull;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, saved);
+	/* Not through sigprocmask(3), which leaves 32 and 33 unblocked: the C library's own, and the
+	 * signals of its timers. One that comes while a thread is made would end the task. */
+	sigprocmask(SIG_SETMASK, NULL, saved);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 }
 
 static int wait_root(const struct restore *restore)
