@@ -35,7 +35,8 @@ enum {
 
 struct inode {
 	MemfdInodeEntry *entry;
-	int fd; /* in the root task and its children; -1 before */
+	int fd;	       /* in the root task and its children; -1 before */
+	bool is_given; /* the description of memfd_create(2) belongs to an object */
 };
 
 struct inodes {
@@ -263,6 +264,18 @@ static int make_inode(const struct restore *restore, struct inode *inode)
 	return 0;
 }
 
+/*
+ * The description that memfd_create(2) made is no writer to the kernel (the file can be executed
+ * while it is open); one from open(2) is. So the first that was open for both gets the original.
+ */
+static int open_inode(struct inode *inode, uint32_t flags)
+{
+	if (inode->is_given || (flags & O_ACCMODE) != O_RDWR)
+		return open(own_fd_path(inode->fd).text, (flags & OPEN_FLAGS) | O_CLOEXEC);
+	inode->is_given = true;
+	return fcntl(inode->fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static int memfd_open(struct restore *restore, struct file_object *object, int *fd)
 {
 	const MemfdFileEntry *memfd = object->entry->memfd;
@@ -271,12 +284,13 @@ static int memfd_open(struct restore *restore, struct file_object *object, int *
 
 	if (ret)
 		return ret;
-	scoped_fd int file =
-		open(own_fd_path(inode->fd).text, (memfd->flags & OPEN_FLAGS) | O_CLOEXEC);
+	scoped_fd int file = open_inode(inode, memfd->flags);
 	if (file < 0)
 		return log_errno("memfd %#x: open %s with flags %#x", object->id,
 				 inode->entry->name, memfd->flags);
-	if (memfd->pos && lseek(file, memfd->pos, SEEK_SET) < 0)
+	if (own_fd_set_flags(file, memfd->flags))
+		return log_errno("memfd %#x: set flags %#x", object->id, memfd->flags);
+	if (lseek(file, memfd->pos, SEEK_SET) < 0)
 		return log_errno("memfd %#x: seek to %lu", object->id, memfd->pos);
 	*fd = take_fd(&file);
 	return 0;

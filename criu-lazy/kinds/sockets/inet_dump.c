@@ -178,20 +178,25 @@ static int dump_tcp_state(struct dump *dump, const struct fd_probe *probe, InetS
 		probe->task->pid, probe->number, isk->src_port, isk->dst_port);
 }
 
+static bool is_udp(const InetSkEntry *isk)
+{
+	return isk->proto == IPPROTO_UDP || isk->proto == IPPROTO_UDPLITE;
+}
+
 static int dump_datagram_state(const struct fd_probe *probe, InetSkEntry *isk, bool is_connected)
 {
 	int queued = 0, corked;
 	uint8_t shutdown;
 
 	isk->state = is_connected ? INET_STATE_ESTABLISHED : INET_STATE_CLOSE;
-	corked = isk->type == SOCK_DGRAM && sk_get_int(probe->fd, isk->proto, UDP_CORK, 0);
+	corked = is_udp(isk) && sk_get_int(probe->fd, isk->proto, UDP_CORK, 0);
 	if (corked)
 		return log_ret(-EOPNOTSUPP, "task %d: fd %d: corked UDP socket", probe->task->pid,
 			       probe->number);
 	if (!ioctl(probe->fd, SIOCINQ, &queued) && queued)
 		log_warn("task %d: fd %d: datagrams received but not read are not kept",
 			 probe->task->pid, probe->number);
-	shutdown = isk->src_port ? ask_shutdown(isk) : 0;
+	shutdown = is_udp(isk) && isk->src_port ? ask_shutdown(isk) : 0;
 	isk->has_shutdown = shutdown;
 	isk->shutdown = shutdown;
 	return 0;
@@ -223,7 +228,8 @@ static bool is_supported(int type, int proto)
 	case SOCK_STREAM:
 		return proto == IPPROTO_TCP;
 	case SOCK_DGRAM:
-		return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
+		return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE || proto == IPPROTO_ICMP ||
+		       proto == IPPROTO_ICMPV6;
 	case SOCK_RAW:
 		return true;
 	}

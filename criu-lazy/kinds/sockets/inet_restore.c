@@ -97,21 +97,57 @@ static int set_reuse(int fd, int value)
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
 }
 
-static int bind_address(const struct file_object *object, int fd)
+static int set_freebind(int fd, int value)
+{
+	return setsockopt(fd, SOL_IP, IP_FREEBIND, &value, sizeof(value));
+}
+
+/* A closed TCP socket still tells the port of its last connection, which it no longer holds; then
+ * another socket of the set may have it. */
+static bool is_port_of_another(struct restore *restore, const struct file_object *object)
+{
+	const InetSkEntry *isk = object->entry->isk;
+	struct file_object *other = NULL;
+
+	if (isk->proto != IPPROTO_TCP || isk->state != INET_STATE_CLOSE)
+		return false;
+	while ((other = file_table_next(restore->files, other))) {
+		if (other != object && other->ops == &inet_kind &&
+		    other->entry->isk->proto == IPPROTO_TCP &&
+		    other->entry->isk->src_port == isk->src_port)
+			return true;
+	}
+	return false;
+}
+
+static int bind_address(struct restore *restore, const struct file_object *object, int fd)
 {
 	const InetSkEntry *isk = object->entry->isk;
 	uint32_t port = isk->type == SOCK_RAW ? 0 : isk->src_port;
 	union address address;
 	socklen_t len = make_address(isk, isk->src_addr, port, &address);
+	bool is_far = !is_any(isk->src_addr, isk->n_src_addr);
+	int ret = 0;
 
 	if (!is_bound(isk))
 		return 0;
-	/* Connections that were closed with the task linger on in TIME_WAIT. */
+	/* Connections that were closed with the task linger on in TIME_WAIT; and the address may
+	 * not be there yet, or IP_FREEBIND was taken back after bind. */
 	if (isk->proto == IPPROTO_TCP && set_reuse(fd, 1))
 		return log_errno("inet socket %#x: set SO_REUSEADDR", object->id);
+	if (is_far && set_freebind(fd, 1))
+		return log_errno("inet socket %#x: set IP_FREEBIND", object->id);
 	if (bind(fd, &address.any, len))
-		return log_errno("inet socket %#x: bind to port %u", object->id, isk->src_port);
-	return 0;
+		ret = -errno;
+	if (is_far && set_freebind(fd, isk->ip_opts && isk->ip_opts->freebind) && !ret)
+		ret = -errno;
+	if (ret == -EADDRINUSE && is_port_of_another(restore, object)) {
+		log_info("inet socket %#x: closed, port %u is another's", object->id,
+			 isk->src_port);
+		return 0;
+	}
+	return ret ? log_ret(ret, "inet socket %#x: bind to port %u", object->id, isk->src_port)
+		   : 0;
 }
 
 static int connect_address(const struct file_object *object, int fd)
@@ -127,10 +163,10 @@ static int connect_address(const struct file_object *object, int fd)
 }
 
 /* Everything between creation and the final options. */
-static int restore_state(const struct file_object *object, int fd)
+static int restore_state(struct restore *restore, const struct file_object *object, int fd)
 {
 	const InetSkEntry *isk = object->entry->isk;
-	int ret = bind_address(object, fd);
+	int ret = bind_address(restore, object, fd);
 
 	if (ret)
 		return ret;
@@ -179,7 +215,7 @@ static int inet_open(struct restore *restore, struct file_object *object, int *f
 		log_info("inet socket %#x: connection of port %u to %u is restored closed",
 			 object->id, isk->src_port, isk->dst_port);
 	else if (!ret)
-		ret = restore_state(object, sock);
+		ret = restore_state(restore, object, sock);
 	ret = ret ?: finish_socket(object, sock);
 	if (!ret)
 		*fd = take_fd(&sock);

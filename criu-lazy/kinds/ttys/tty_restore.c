@@ -368,9 +368,11 @@ static int tty_open(struct restore *restore, struct file_object *object, int *fd
 
 /* ---- in the tasks -------------------------------------------------------- */
 
-int ttys_take_controlling(const struct restore *restore, const struct task *task)
+/* The side of the session's terminal that the images have: a slave, else the master. */
+static const struct file_object *find_session(const struct restore *restore, pid_t sid)
 {
 	struct file_object *object = NULL;
+	const struct file_object *master = NULL;
 
 	while ((object = file_table_next(restore->files, object))) {
 		const TtyInfoEntry *info;
@@ -378,13 +380,35 @@ int ttys_take_controlling(const struct restore *restore, const struct task *task
 		if (object->ops != &tty_kind || object->master < 0)
 			continue;
 		info = info_of(restore, object);
-		if (type_of(info) != TTY_SLAVE || (pid_t)info->sid != task->pid)
+		if ((pid_t)info->sid != sid)
 			continue;
-		if (ioctl(object->master, TIOCSCTTY, 0))
-			return log_errno("task %d: make pty %u its controlling terminal", task->pid,
-					 info->pty->index);
-		return 0;
+		if (type_of(info) == TTY_SLAVE)
+			return object;
+		if (type_of(info) == TTY_MASTER)
+			master = object;
 	}
+	return master;
+}
+
+int ttys_take_controlling(const struct restore *restore, const struct task *task)
+{
+	const struct file_object *object = find_session(restore, task->pid);
+	const TtyInfoEntry *info;
+	scoped_fd int slave = -1;
+
+	if (!object)
+		return 0;
+	info = info_of(restore, object);
+	if (type_of(info) == TTY_MASTER) {
+		/* Nobody has the slave open, but it is the session's terminal all the same. */
+		slave = tty_open_slave(object->master);
+		if (slave < 0)
+			return log_ret(slave, "task %d: open the slave of pty %u", task->pid,
+				       info->pty->index);
+	}
+	if (ioctl(slave >= 0 ? slave : object->master, TIOCSCTTY, 0))
+		return log_errno("task %d: make pty %u its controlling terminal", task->pid,
+				 info->pty->index);
 	return 0;
 }
 
