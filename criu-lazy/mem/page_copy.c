@@ -191,10 +191,12 @@ static void *work(void *arg)
 
 unsigned int page_copy_threads(uint64_t bytes)
 {
+	if (bytes < THREADS_FROM)
+		return 1;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	/* Writing is the narrow place, and only one writes. */
-	if (bytes < THREADS_FROM || cpus < 2)
+	if (cpus < 2)
 		return 1;
 	return cpus < THREADS_MAX ? (unsigned int)cpus : THREADS_MAX;
 }

@@ -223,6 +223,40 @@ static void test_damage(void)
 	check_eq(open_entry(BASE, 1, PE_PRESENT, 0), -EBADMSG);
 }
 
+/* Random bytes in a good pagemap: refused, or something that keeps to its rules. */
+static void test_mutations(void)
+{
+	uint8_t good[512], bad[512];
+	static model nothing, some;
+	int fd;
+	ssize_t len;
+
+	write_layer(0, nothing, some);
+	fd = openat(image_dir_fd(dirs[0]), "pagemap-7.img", O_RDWR);
+	len = read(fd, good, sizeof(good));
+	check(len > 100);
+	for (int round = 0; round < 5000; round++) {
+		struct page_source *source = NULL;
+		int ret;
+
+		memcpy(bad, good, sizeof(good));
+		for (uint32_t i = 0; i <= next_random() % 3; i++)
+			bad[next_random() % (uint32_t)len] = (uint8_t)next_random();
+		check_eq(pwrite(fd, bad, (size_t)len, 0), len);
+		ret = page_source_open(dirs[0], PAGE_OBJECT_TASK, TASK, &source);
+		check(ret == 0 || ret == -EBADMSG);
+		for (size_t i = 0; source && i < page_source_extent_count(source); i++) {
+			const struct page_extent *extent = &page_source_extents(source)[i];
+
+			check(extent->vaddr % PAGE == 0 && extent->len && extent->len % PAGE == 0);
+			check(!i || extent->vaddr >= extent[-1].vaddr + extent[-1].len);
+			check(page_source_find(source, extent->vaddr) == extent);
+		}
+		page_source_close(source);
+	}
+	close(fd);
+}
+
 static void test_hole_in_parent(void)
 {
 	struct image *img;
@@ -283,6 +317,7 @@ int main(void)
 		check(!i || !symlinkat(path, image_dir_fd(dirs[i]), "parent"));
 	}
 	test_random_chains();
+	test_mutations();
 	test_damage();
 	test_hole_in_parent();
 	test_large();
