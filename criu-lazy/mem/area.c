@@ -6,6 +6,10 @@
 
 #include "mem/pagemap_flags.h"
 
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08 /* since 6.11; takes the place of MAP_PRIVATE */
+#endif
+
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
@@ -76,6 +80,8 @@ static uint32_t mmap_flags(const struct proc_vma *vma)
 {
 	uint32_t flags = vma->is_shared ? MAP_SHARED : MAP_PRIVATE;
 
+	if (vma->flags & VMA_DROPPABLE)
+		flags = MAP_DROPPABLE;
 	if (vma->flags & VMA_GROWS_DOWN)
 		flags |= MAP_GROWSDOWN;
 	if (vma->flags & VMA_LOCKED)
