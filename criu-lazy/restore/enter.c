@@ -368,6 +368,9 @@ static int enter_blob(struct compose *compose)
 		return log_ret(ret, "task %d: work items of the restorer", compose->task->pid);
 	if (ret)
 		return ret;
+	ret = enter_directories(compose); /* /proc may be out of reach from here on */
+	if (ret)
+		return ret;
 	ret = move_shared(compose);
 	if (ret)
 		return ret;
@@ -389,7 +392,5 @@ int task_enter(struct restore *restore, struct task *task)
 		ret = install_files(&compose);
 	if (!ret)
 		ret = task_restore_hosted(restore, task);
-	if (!ret)
-		ret = enter_directories(&compose);
 	return ret ? ret : enter_blob(&compose);
 }

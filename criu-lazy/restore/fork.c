@@ -62,6 +62,8 @@ static void __attribute__((noreturn)) become_zombie(const struct task *task)
 {
 	int signal = task->exit_code & 0x7f;
 
+	if (task->restore->is_helper)
+		_exit(0);
 	prctl(PR_SET_NAME, task->restore->cores[0]->tc->comm);
 	if (!signal)
 		_exit(task->exit_code >> 8 & 0xff);
@@ -93,7 +95,8 @@ static int wait_zombies(const struct task *task)
 
 		if (child->state != TASK_DEAD)
 			continue;
-		if (waitid(P_PID, child->pid, &info, WEXITED | WNOWAIT) < 0)
+		if (waitid(P_PID, child->pid, &info,
+			   WEXITED | (child->restore->is_helper ? 0 : WNOWAIT)) < 0)
 			return log_errno("task %d: wait for its dead child %d", task->pid,
 					 child->pid);
 	}

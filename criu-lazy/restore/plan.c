@@ -116,7 +116,6 @@ static int read_tree(struct restore *restore)
 {
 	scoped_image struct image *img = NULL;
 	ProtobufCMessage *msg;
-	size_t index = 0;
 	struct task *task;
 	int ret = image_open(restore->images, IMG_PSTREE, 0, &img);
 
@@ -137,7 +136,7 @@ static int read_tree(struct restore *restore)
 		return -EBADMSG;
 	}
 	tree_for_each (task, &restore->tree)
-		task->restore->index = index++;
+		task->restore->index = restore->nr_tasks++;
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct restore_task {
 	struct lazy_plan lazy; /* empty without --lazy-pages */
 	int lazy_socket;       /* connected by the restorer, -1 */
 	size_t index;	       /* in restore_shared.tasks */
+	bool is_helper;	     /* not of the images: leads a group until others have joined it */
 	bool is_born_early;    /* forked by its parent before that starts a session */
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "restore/sessions.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "kinds/ttys/ttys.h"
@@ -48,6 +50,40 @@ static int plan_session(struct restore *restore, struct task *task)
 	return -EOPNOTSUPP;
 }
 
+/*
+ * The leader of the group is gone, the group is not: a helper with its pid starts it, and ends when
+ * the others have joined. Born as the member is, it is in the same session.
+ */
+static int add_helper(struct restore *restore, const struct task *member)
+{
+	struct task *helper;
+
+	if (!member->parent || member->pgid <= 0) {
+		log_err("task %d: the leader of its process group %d is gone, which is not "
+			"supported",
+			member->pid, member->pgid);
+		return -EOPNOTSUPP;
+	}
+	helper = tree_add(&restore->tree, member->parent, member->pgid);
+	if (!helper)
+		return -ENOMEM;
+	helper->restore = calloc(1, sizeof(*helper->restore));
+	helper->threads = calloc(1, sizeof(*helper->threads));
+	if (!helper->restore || !helper->threads)
+		return -ENOMEM;
+	helper->nr_threads = 1;
+	helper->threads[0].tid = helper->threads[0].host_tid = helper->pid;
+	helper->host_pid = helper->pid;
+	helper->pgid = helper->pid;
+	helper->sid = member->sid;
+	helper->state = TASK_DEAD;
+	helper->restore->is_helper = true;
+	helper->restore->lazy_socket = -1;
+	helper->restore->is_born_early = member->restore->is_born_early;
+	helper->restore->index = restore->nr_tasks++;
+	return 0;
+}
+
 static int plan_group(struct restore *restore, struct task *task)
 {
 	const struct task *leader;
@@ -57,9 +93,11 @@ static int plan_group(struct restore *restore, struct task *task)
 	leader = tree_find(&restore->tree, task->pgid);
 	if (leader && leader->pgid == leader->pid && leader->sid == task->sid)
 		return 0;
-	log_err("task %d: the leader of its process group %d is gone, which is not supported",
-		task->pid, task->pgid);
-	return -EOPNOTSUPP;
+	if (!leader)
+		return add_helper(restore, task);
+	log_err("task %d: its process group %d is led by a task in another session", task->pid,
+		task->pgid);
+	return -EBADMSG;
 }
 
 int sessions_plan(struct restore *restore)

@@ -5,6 +5,10 @@
 
 #include "mem/pagemap_flags.h"
 
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08 /* since 6.11; takes the place of MAP_PRIVATE */
+#endif
+
 #define USER_TOP  (1ull << 56)
 #define PAGE_MASK 4095ull
 
@@ -57,7 +61,7 @@ static const char *check_kind(const VmaEntry *vma)
 		return "is of no known kind";
 	if (vma->prot & ~(uint32_t)(PROT_READ | PROT_WRITE | PROT_EXEC))
 		return "has an unknown protection";
-	if (!(vma->flags & MAP_SHARED) == !(vma->flags & MAP_PRIVATE))
+	if (!(vma->flags & MAP_SHARED) == !(vma->flags & (MAP_PRIVATE | MAP_DROPPABLE)))
 		return "is neither shared nor private";
 	return NULL;
 }
