@@ -32,7 +32,7 @@ static const struct expectation good[] = {
 	  true, true },
 	{ ANON "VmFlags: rd wr mg hg rr \n", 513, 34, 1 << 12 | 1 << 14 | 1 << 1, MEM_BACKING_NONE,
 	  true, true },
-	{ ANON "VmFlags: rd wr wf dd nr dp \n", 513, 16418, 1 << 18 | 1 << 16, MEM_BACKING_NONE,
+	{ ANON "VmFlags: rd wr wf dd nr dp \n", 513, 16424, 1 << 18 | 1 << 16, MEM_BACKING_NONE,
 	  false, true },
 	{ "1000-2000 rw-p 00000000 00:00 0     [heap]\nVmFlags: rd wr ac \n", 545, 34, 0,
 	  MEM_BACKING_NONE, true, true },
