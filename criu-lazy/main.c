@@ -31,8 +31,10 @@ static const struct command command_cpuinfo = {
 };
 
 static const struct command *const commands[] = {
-	&command_check,	   &command_dump,	 &command_restore, &command_lazy_pages,
-	&command_pre_dump, &command_page_server, &command_dedup,   &command_cpuinfo,
+	/* clang-format off: a row each */
+	&command_dump, &command_restore,  &command_lazy_pages,	&command_check, &command_service,
+	&command_swrk, &command_pre_dump, &command_page_server, &command_dedup, &command_cpuinfo,
+	/* clang-format on */
 };
 enum { COMMANDS_COUNT = sizeof(commands) / sizeof(commands[0]) };
 

@@ -120,3 +120,29 @@ def test_manual_has_every_option_and_command():
     assert not missing
     for command in "dump restore lazy-pages check pre-dump page-server".split():
         assert f"=== *{command}*" in text, command
+
+
+def test_action_scripts_see_every_stage(tmp_path, victim, program):
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\necho $CRTOOLS_SCRIPT_ACTION $CRTOOLS_INIT_PID "
+                      f"$(basename $CRTOOLS_IMAGE_DIR) >>{tmp_path}/stages\n")
+    script.chmod(0o755)
+    subject = victim("mem_stack")
+    program.dump(subject.pid, "--action-script", "script")
+    subject.reap_killed()
+    program.restore("eager", "--action-script", script)
+    subject.finish()
+    assert (tmp_path / "stages").read_text().splitlines() == [
+        f"pre-dump {subject.pid} images", f"post-dump {subject.pid} images",
+        "pre-restore images", *(f"{stage} {subject.pid} images" for stage in (
+            "setup-namespaces", "post-setup-namespaces", "post-restore", "pre-resume", "post-resume"))]
+
+
+def test_a_failing_script_stops_the_dump(tmp_path, victim, program):
+    (tmp_path / "script").write_text('#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION != post-dump ]\n')
+    (tmp_path / "script").chmod(0o755)
+    subject = victim("mem_stack")
+    done = program.dump(subject.pid, "--action-script", "script", check=False)
+    assert done.returncode == 1 and "script" in program.errors(done.log)
+    assert not (program.images / "inventory.img").exists()
+    subject.finish()

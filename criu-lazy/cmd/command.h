@@ -22,6 +22,7 @@ struct command {
  */
 int command_setup(const struct command *command, struct options *opts);
 
-extern const struct command command_dump, command_restore, command_lazy_pages, command_check;
+extern const struct command command_dump, command_restore, command_lazy_pages, command_check,
+	command_service, command_swrk;
 
 #endif

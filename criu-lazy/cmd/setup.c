@@ -54,6 +54,20 @@ static int open_log(const struct options *opts)
 	return 0;
 }
 
+/* Scripts are run from the work directory; their paths were meant from here. */
+static int resolve_scripts(struct options *opts)
+{
+	for (size_t i = 0; i < opts->action_scripts.count; i++) {
+		char *path = realpath(opts->action_scripts.items[i], NULL);
+
+		if (!path)
+			return log_errno("action script %s", opts->action_scripts.items[i]);
+		free(opts->action_scripts.items[i]);
+		opts->action_scripts.items[i] = path;
+	}
+	return 0;
+}
+
 int command_setup(const struct command *command, struct options *opts)
 {
 	struct utsname host;
@@ -63,6 +77,8 @@ int command_setup(const struct command *command, struct options *opts)
 		ret = make_absolute(&opts->images_dir, "images");
 	if (!ret && opts->work_dir)
 		ret = make_absolute(&opts->work_dir, "work");
+	if (!ret)
+		ret = resolve_scripts(opts);
 	if (!ret)
 		ret = enter_work_dir(opts);
 	if (!ret)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "dump/phases.h"
+#include "options/stage.h"
 #include "kinds/kind.h"
 #include "mem/mem.h"
 #include "task/task_dump.h"
@@ -243,12 +244,27 @@ static int phase_stats(struct dump *dump)
 	return stats_dump(dump);
 }
 
-/* Action scripts (pre-dump, network-lock, post-dump) are further rows, with their undo. */
+static int phase_pre_dump(struct dump *dump)
+{
+	return stage_reach(dump->opts, "pre-dump", dump->opts->tree_pid);
+}
+
+/* All images are there and the tree is frozen: scripts may copy them. A set that was refused is none. */
+static int phase_post_dump(struct dump *dump)
+{
+	int ret = stage_reach(dump->opts, "post-dump", dump->opts->tree_pid);
+
+	if (ret)
+		unlinkat(image_dir_fd(dump->images), "inventory.img", 0);
+	return ret;
+}
+
 static const struct phase {
 	const char *name;
 	int (*run)(struct dump *dump);
 } phases[] = {
 	{ "open", phase_open },
+	{ "pre-dump scripts", phase_pre_dump },
 	{ "freeze", phase_freeze },
 	{ "look", phase_look },
 	{ "check namespaces", namespaces_check },
@@ -265,6 +281,7 @@ static const struct phase {
 	{ "clocks", clocks_dump },
 	{ "statistics", phase_stats },
 	{ "inventory", inventory_dump },
+	{ "post-dump scripts", phase_post_dump },
 };
 
 static int run_phases(struct dump *dump)

@@ -18,6 +18,17 @@ struct string_list {
 
 enum final_state { FINAL_KILL, FINAL_STOPPED, FINAL_RUNNING };
 
+/*
+ * Somebody who wants to know when a dump or a restore reaches a stage (an RPC client). Called in
+ * the process that runs the command, which waits for it. pid: the root task as we see it, 0 where
+ * there is none. Not 0: the command fails, except at "post-resume", when it is too late. Logged by
+ * the one who fails.
+ */
+struct stage_hook {
+	int (*call)(void *ctx, const char *stage, pid_t pid);
+	void *ctx;
+};
+
 /* What happens to tasks that still owe pages when the lazy-pages daemon dies. */
 enum daemon_loss { DAEMON_LOSS_KILL };
 
@@ -38,7 +49,6 @@ struct options {
 	char *pidfile;		/* --pidfile */
 	char *root;		/* -r */
 	char *address;		/* --address */
-	char *action_script;	/* --action-script (last) */
 	char *freeze_cgroup;	/* --freeze-cgroup */
 	char **exec_cmd;	/* after --, for restore --exec-cmd; NULL terminated, or NULL */
 	uint16_t port;		/* --port */
@@ -69,6 +79,7 @@ struct options {
 	unsigned int manage_cgroups;	 /* enum criu_cg_mode */
 	unsigned int network_lock;	 /* enum criu_network_lock_method */
 	unsigned int empty_ns;		 /* CLONE_NEW* mask */
+	const struct stage_hook *hook;	 /* borrowed; NULL: nobody asked */
 	enum daemon_loss on_daemon_loss; /* --on-daemon-loss */
 	char *status_file; /* --status-file: JSON, rewritten while lazy pages arrive */
 	struct string_list external, inherit_fd, join_ns, skip_mnt, enable_fs, irmap_scan_paths,

@@ -123,7 +123,7 @@ const struct option_spec option_table[] = {
 	VALUE(SPECIAL, 'r', "root", STRING, root, "PATH",
 	      HELP("change the root of the restored tree"), REFUSED("mount namespaces")),
 	VALUE(SPECIAL, 0, "action-script", LIST, action_scripts, "FILE",
-	      HELP("run FILE at each stage"), REFUSED("action scripts")),
+	      HELP("run FILE at each stage")),
 	VALUE(SPECIAL, 'L', "libdir", STRING, libdir, "DIR", HELP("directory of plugins"),
 	      ACCEPTED("there are no plugins")),
 	FLAG(SPECIAL, 0, "force-irmap", force_irmap, HELP("search names of watched inodes"),

@@ -18,6 +18,7 @@
 #include "kinds/kind.h"
 #include "mem/mem.h"
 #include "restore/own_maps.h"
+#include "options/stage.h"
 #include "restore/restore_task.h"
 #include "restore/stats.h"
 #include "task/task_restore.h"
@@ -63,6 +64,11 @@ static int write_pidfile(const struct restore *restore)
 	return 0;
 }
 
+static int reach(const struct restore *restore, const char *stage)
+{
+	return stage_reach(restore->opts, stage, restore->tree.root->host_pid);
+}
+
 /* From the first fork to running tasks. */
 static int run_stages(struct restore *restore, struct restore_times *times)
 {
@@ -70,12 +76,18 @@ static int run_stages(struct restore *restore, struct restore_times *times)
 	int ret;
 
 	count_alive(restore, &threads);
-	ret = shared_create(restore);
+	ret = stage_reach(restore->opts, "pre-restore", 0);
+	if (!ret)
+		ret = shared_create(restore);
 	if (!ret && restore->opts->lazy_pages)
 		ret = lazy_connect(restore);
 	if (!ret)
 		ret = fork_root(restore);
 	times_mark(&times->forked);
+	if (!ret)
+		ret = reach(restore, "setup-namespaces");
+	if (!ret)
+		ret = reach(restore, "post-setup-namespaces");
 	if (!ret)
 		ret = finish_open_gate(restore);
 	if (!ret)
@@ -87,7 +99,13 @@ static int run_stages(struct restore *restore, struct restore_times *times)
 	if (!ret)
 		ret = write_pidfile(restore);
 	if (!ret)
+		ret = reach(restore, "post-restore");
+	if (!ret)
+		ret = reach(restore, "pre-resume");
+	if (!ret)
 		ret = finish_release(restore);
+	if (!ret && reach(restore, "post-resume"))
+		log_warn("post-resume: failed, but the tree runs already");
 	times_mark(&times->done);
 	return ret;
 }
