@@ -152,7 +152,12 @@ static int write_batch(const struct page_copy *copy, const struct batch *batch, 
 static int write_in_turn(struct shared *shared, const struct batch *batch, const uint8_t *buf)
 {
 	pthread_mutex_lock(&shared->writing);
-	int ret = write_batch(shared->copy, batch, buf);
+	int ret = atomic_load(&shared->error);
+
+	if (!ret) {
+		ret = write_batch(shared->copy, batch, buf);
+		atomic_store(&shared->error, ret);
+	}
 	pthread_mutex_unlock(&shared->writing);
 	return ret;
 }
