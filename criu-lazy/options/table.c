@@ -97,7 +97,7 @@ const struct option_spec option_table[] = {
 	VALUE(EXTERNAL, 0, "inherit-fd", LIST, inherit_fd, "fd[NUM]:RES",
 	      HELP("use our descriptor NUM for RES")),
 	CALL(EXTERNAL, 0, "file-validation", REQUIRED, "METHOD", apply_file_validation,
-	     HELP("filesize or buildid"), ACCEPTED("sizes are compared")),
+	     HELP("filesize: compare sizes only; buildid: build ids of mapped programs too")),
 	FLAG(EXTERNAL, 0, "skip-file-rwx-check", skip_file_rwx_check,
 	     HELP("do not compare file permissions")),
 

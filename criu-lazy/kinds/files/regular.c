@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kinds/external.h"
+#include "kinds/files/build_id.h"
 #include "kinds/files/regular.h"
 #include "kinds/fown.h"
 #include "util/log.h"
@@ -91,6 +92,34 @@ static int dump_path(struct dump *dump, const struct fd_probe *probe, RegFileEnt
 	return remap_dump_link(dump, probe, reg->id, reg->name);
 }
 
+/* Of programs and libraries that are mapped: their text is not in the images. */
+static int dump_build_id(const struct fd_probe *probe, RegFileEntry *reg)
+{
+	uint32_t words[BUILD_ID_WORDS];
+	scoped_fd int fd = -1;
+	char path[64];
+	size_t count;
+	int ret;
+
+	if (probe->number >= 0 || !S_ISREG(probe->st.st_mode) || !probe->st.st_size)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", probe->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* then it is told by its size alone */
+	ret = build_id_read(fd, words, &count);
+	if (ret)
+		return log_ret(ret, "task %d: build id of %s", probe->task->pid, probe->link);
+	if (!count)
+		return 0;
+	reg->build_id = malloc(count * sizeof(*words));
+	if (!reg->build_id)
+		return log_ret(-ENOMEM, "%s", probe->link);
+	memcpy(reg->build_id, words, count * sizeof(*words));
+	reg->n_build_id = count;
+	return 0;
+}
+
 int regular_dump_entry(struct dump *dump, const struct fd_probe *probe, uint32_t id,
 		       RegFileEntry **out)
 {
@@ -108,6 +137,8 @@ int regular_dump_entry(struct dump *dump, const struct fd_probe *probe, uint32_t
 	reg->has_mode = true;
 	reg->mode = probe->st.st_mode;
 	ret = fown_dump(dump, probe, &reg->fown);
+	if (!ret)
+		ret = dump_build_id(probe, reg);
 	if (!ret)
 		ret = external_key(dump, probe, reg);
 	if (!ret && !reg->name)
@@ -157,6 +188,28 @@ static int check_same(const struct restore *restore, const RegFileEntry *reg, co
 			       "file %u: %s has bad mode 0%o (expected 0%o); --skip-file-rwx-check "
 			       "leaves permissions aside",
 			       reg->id, reg->name, st->st_mode, reg->mode);
+	return 0;
+}
+
+static int check_build_id(const struct restore *restore, const RegFileEntry *reg)
+{
+	const char *how = restore->opts->file_validation;
+	uint32_t words[BUILD_ID_WORDS];
+	scoped_fd int fd = -1;
+	size_t count;
+	int ret;
+
+	if (!reg->n_build_id || !S_ISREG(reg->mode) || (how && !strcmp(how, "filesize")))
+		return 0;
+	fd = open(reg->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	ret = fd < 0 ? -errno : build_id_read(fd, words, &count);
+	if (ret)
+		return log_ret(ret, "file %u: build id of %s", reg->id, reg->name);
+	if (count != reg->n_build_id || memcmp(words, reg->build_id, count * sizeof(*words)))
+		return log_ret(-ESTALE,
+			       "file %u: %s is another build than at the dump (build id); restore "
+			       "with the old one, or with --file-validation=filesize at your risk",
+			       reg->id, reg->name);
 	return 0;
 }
 
@@ -237,7 +290,8 @@ static int regular_collect(struct restore *restore, struct file_object *object)
 		return 0;
 	if (lstat(reg->name, &st))
 		return log_errno("file %u: %s", object->id, reg->name);
-	return check_same(restore, reg, &st);
+	ret = check_same(restore, reg, &st);
+	return ret ? ret : check_build_id(restore, reg);
 }
 
 static int regular_prepare(struct restore *restore)
