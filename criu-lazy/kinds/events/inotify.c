@@ -5,10 +5,12 @@
  * nothing on another host). Watch descriptors count up and are not chosen, so they are reached by
  * adding and removing. Events in the queue are lost, with a warning.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 
 #include "kinds/events/fdinfo.h"
 #include "kinds/events/file_handle.h"
@@ -29,6 +31,28 @@ static bool inotify_detect(const struct fd_probe *probe)
 
 /* ---- dump ---------------------------------------------------------------- */
 
+/* A watched file without a name lives as long as somebody has it open: by which descriptor? */
+static int find_descriptor(const struct task *task, const struct inotify_watch *watch)
+{
+	const struct dirent *dent;
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", task->host_pid);
+	scoped_dir DIR *dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((dent = readdir(dir))) {
+		struct stat st;
+
+		if (dent->d_name[0] == '.' || fstatat(dirfd(dir), dent->d_name, &st, 0))
+			continue;
+		if (st.st_ino == watch->inode &&
+		    (major(st.st_dev) << 20 | minor(st.st_dev)) == watch->dev)
+			return atoi(dent->d_name);
+	}
+	return -ENOENT;
+}
+
 static int dump_handle(const struct fd_probe *probe, const struct inotify_watch *watch,
 		       InotifyWdEntry *wd)
 {
@@ -39,7 +63,7 @@ static int dump_handle(const struct fd_probe *probe, const struct inotify_watch 
 		.handle_type = watch->handle_type,
 	};
 	FhEntry *fh = message_new(FhEntry, fh_entry);
-	int ret;
+	int ret, number;
 
 	if (!fh)
 		return -ENOMEM;
@@ -53,6 +77,12 @@ static int dump_handle(const struct fd_probe *probe, const struct inotify_watch 
 	memcpy(fh->handle, watch->handle, watch->handle_bytes);
 	memcpy(key.handle, watch->handle, watch->handle_bytes);
 	ret = file_handle_path(probe->task->host_pid, &key, &fh->path);
+	number = ret ? find_descriptor(probe->task, watch) : -1;
+	if (number >= 0) {
+		wd->has_fd = true;
+		wd->fd = number;
+		return 0;
+	}
 	if (ret)
 		return log_ret(-EOPNOTSUPP,
 			       "task %d: fd %d: inotify watch %d: no path leads to inode %lu of "
@@ -165,6 +195,7 @@ static int inotify_open(struct restore *restore, struct file_object *object, int
 	return 0;
 }
 
+/* In the task that holds the inotify; its descriptors are in place. */
 static int open_target(const InotifyWdEntry *wd, int *fd)
 {
 	struct file_key key = {
@@ -174,6 +205,10 @@ static int open_target(const InotifyWdEntry *wd, int *fd)
 		.handle_type = wd->f_handle->type,
 	};
 
+	if (wd->has_fd) {
+		*fd = open(own_fd_path(wd->fd).text, O_PATH | O_CLOEXEC);
+		return *fd < 0 ? -errno : 0;
+	}
 	if (wd->f_handle->path) {
 		*fd = open(wd->f_handle->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (*fd >= 0)

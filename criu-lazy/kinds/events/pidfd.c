@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * pidfd_open(2) on a task of the tree. It can only be opened when the tree exists, so it is late.
+ * One of a process that is gone is opened in the root task, on a child that dies at once; pidfds of
+ * one process have one inode number (Linux 6.9), so these get the same child.
  */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kinds/events/fdinfo.h"
@@ -31,13 +34,10 @@ static int pidfd_dump(struct dump *dump, const struct fd_probe *probe, FileEntry
 	if (ret)
 		return log_ret(ret, "task %d: fd %d: pidfd without a pid in fdinfo",
 			       probe->task->pid, probe->number);
-	if (pid <= 0)
-		return log_ret(-EOPNOTSUPP, "task %d: fd %d: pidfd of a process that is dead",
-			       probe->task->pid, probe->number);
 	if (probe->flags & PIDFD_THREAD)
 		return log_ret(-EOPNOTSUPP, "task %d: fd %d: pidfd of a thread (%d)",
 			       probe->task->pid, probe->number, innermost);
-	if (!tree_find(&dump->tree, innermost))
+	if (pid > 0 && !tree_find(&dump->tree, innermost))
 		return log_ret(-EOPNOTSUPP,
 			       "task %d: fd %d: pidfd of process %d, which is outside the tree",
 			       probe->task->pid, probe->number, innermost);
@@ -48,15 +48,20 @@ static int pidfd_dump(struct dump *dump, const struct fd_probe *probe, FileEntry
 	pidfd->id = entry->id;
 	pidfd->ino = probe->st.st_ino;
 	pidfd->flags = probe->flags;
-	pidfd->nspid = innermost;
+	pidfd->nspid = pid > 0 ? innermost : -1;
 	return fown_dump(dump, probe, &pidfd->fown);
+}
+
+static bool is_dead(const struct file_object *object)
+{
+	return object->entry->pidfd->nspid <= 0;
 }
 
 static int pidfd_collect(struct restore *restore, struct file_object *object)
 {
 	const PidfdEntry *pidfd = object->entry->pidfd;
 
-	if (pidfd->nspid <= 0 || !tree_find(&restore->tree, pidfd->nspid))
+	if (!is_dead(object) && !tree_find(&restore->tree, pidfd->nspid))
 		return log_ret(-EOPNOTSUPP, "pidfd %#x: process %d is not in the images",
 			       object->id, pidfd->nspid);
 	return 0;
@@ -64,17 +69,47 @@ static int pidfd_collect(struct restore *restore, struct file_object *object)
 
 static bool pidfd_is_late(struct restore *restore, const struct file_object *object)
 {
-	return true;
+	return !is_dead(object);
 }
 
-static int pidfd_open_late(struct restore *restore, struct file_object *object, int *fd)
+static int open_on(const struct file_object *object, pid_t pid, int *fd)
 {
-	const PidfdEntry *pidfd = object->entry->pidfd;
+	*fd = syscall(SYS_pidfd_open, pid, object->entry->pidfd->flags & O_NONBLOCK);
+	return *fd < 0 ? log_errno("pidfd %#x: open process %d", object->id, pid) : 0;
+}
 
-	*fd = syscall(SYS_pidfd_open, pidfd->nspid, pidfd->flags & O_NONBLOCK);
-	if (*fd < 0)
-		return log_errno("pidfd %#x: open process %d", object->id, pidfd->nspid);
-	return 0;
+/* All pidfds of the dead process, while the child that plays it is not reaped. */
+static int open_siblings(struct restore *restore, struct file_object *object, pid_t pid, int *fd)
+{
+	struct file_object *other = NULL;
+	int ret = open_on(object, pid, fd);
+
+	while (!ret && (other = file_table_next(restore->files, other))) {
+		if (other != object && other->ops == &pidfd_kind && is_dead(other) &&
+		    other->master < 0 && other->entry->pidfd->ino == object->entry->pidfd->ino)
+			ret = open_on(other, pid, &other->master);
+	}
+	return ret;
+}
+
+static int open_dead(struct restore *restore, struct file_object *object, int *fd)
+{
+	pid_t pid = fork();
+	int ret;
+
+	if (pid < 0)
+		return log_errno("pidfd %#x: fork a process to be gone", object->id);
+	if (!pid)
+		_exit(0);
+	ret = open_siblings(restore, object, pid, fd);
+	waitpid(pid, NULL, 0);
+	return ret;
+}
+
+static int pidfd_open_any(struct restore *restore, struct file_object *object, int *fd)
+{
+	return is_dead(object) ? open_dead(restore, object, fd)
+			       : open_on(object, object->entry->pidfd->nspid, fd);
 }
 
 static const FownEntry *pidfd_fown(const struct file_object *object)
@@ -90,5 +125,5 @@ const struct kind_ops pidfd_kind = {
 	.collect = pidfd_collect,
 	.is_late = pidfd_is_late,
 	.fown = pidfd_fown,
-	.open = pidfd_open_late,
+	.open = pidfd_open_any,
 };
