@@ -264,6 +264,24 @@ static int find_listener(struct dump *dump, const struct fd_probe *probe, struct
 	return 0;
 }
 
+/* Who waits to be accepted must be ours, too: the others would wait for ever, or their data be
+ * lost. */
+static int check_backlog(struct dump *dump, const struct fd_probe *probe,
+			 const struct unix_info *info)
+{
+	for (size_t i = 0; i < info->nr_waiting; i++) {
+		if (info->waiting[i] && slot_value(dump, info->waiting[i], SLOT_IN_TREE))
+			continue;
+		return log_ret(-EOPNOTSUPP,
+			       "task %d: fd %d: listening unix socket %s has a connection nobody "
+			       "accepted yet, from %s",
+			       probe->task->pid, probe->number,
+			       unix_name_text(info->name, info->name_len).text,
+			       info->waiting[i] ? "outside the tree" : "a client that closed it");
+	}
+	return 0;
+}
+
 static int resolve_peer(struct dump *dump, const struct fd_probe *probe, struct unix_info *info)
 {
 	int ret;
@@ -312,7 +330,7 @@ static int dump_known(struct dump *dump, const struct fd_probe *probe, struct un
 	if (info->type != SOCK_STREAM && info->type != SOCK_DGRAM && info->type != SOCK_SEQPACKET)
 		return log_ret(-EOPNOTSUPP, "task %d: fd %d: unix socket of type %u",
 			       probe->task->pid, probe->number, info->type);
-	ret = resolve_peer(dump, probe, info);
+	ret = resolve_peer(dump, probe, info) ?: check_backlog(dump, probe, info);
 	if (ret)
 		return ret;
 	usk = message_new(UnixSkEntry, unix_sk_entry);

@@ -65,6 +65,39 @@ static int set_permissions(const UnixSkEntry *usk, int dir, const char *path)
 	return fchmodat(dir, path, perms->mode & 07777, 0) ? -errno : 0;
 }
 
+/* The directories of an unlinked name may be gone as well: they are made for a moment. */
+struct made_dirs {
+	char path[UNIX_NAME_MAX + 1];
+	size_t ends[UNIX_NAME_MAX / 2]; /* lengths of path that were made */
+	size_t count;
+};
+
+static int make_dirs(int dir, const char *path, struct made_dirs *made)
+{
+	made->count = 0;
+	snprintf(made->path, sizeof(made->path), "%s", path);
+	for (char *slash = made->path; (slash = strchr(slash + 1, '/'));) {
+		int ret;
+
+		*slash = '\0';
+		ret = mkdirat(dir, made->path, 0755) ? -errno : 0;
+		*slash = '/';
+		if (!ret)
+			made->ends[made->count++] = slash - made->path;
+		else if (ret != -EEXIST)
+			return ret;
+	}
+	return 0;
+}
+
+static void remove_dirs(int dir, struct made_dirs *made)
+{
+	while (made->count--) {
+		made->path[made->ends[made->count]] = '\0';
+		unlinkat(dir, made->path, AT_REMOVEDIR);
+	}
+}
+
 static int bind_in(const UnixSkEntry *usk, int fd, int dir, const char *path, bool is_temporary,
 		   int *file)
 {
@@ -93,6 +126,17 @@ static int bind_in(const UnixSkEntry *usk, int fd, int dir, const char *path, bo
 	return ret;
 }
 
+static int bind_deleted(const UnixSkEntry *usk, int fd, const char *path, bool is_temporary,
+			int *file)
+{
+	struct made_dirs made;
+	int ret = make_dirs(AT_FDCWD, path, &made);
+
+	ret = ret ?: bind_in(usk, fd, AT_FDCWD, path, is_temporary, file);
+	remove_dirs(AT_FDCWD, &made);
+	return ret;
+}
+
 int unix_name_bind(const UnixSkEntry *usk, int fd, bool is_temporary, int *file)
 {
 	struct sockaddr_un address;
@@ -104,7 +148,9 @@ int unix_name_bind(const UnixSkEntry *usk, int fd, bool is_temporary, int *file)
 		return bind(fd, (struct sockaddr *)&address, len) ? -errno : 0;
 	memcpy(path, usk->name.data, usk->name.len);
 	if (!usk->name_dir || !usk->name_dir[0])
-		return bind_in(usk, fd, AT_FDCWD, path, is_temporary, file);
+		return usk->deleted || is_temporary
+			       ? bind_deleted(usk, fd, path, is_temporary, file)
+			       : bind_in(usk, fd, AT_FDCWD, path, is_temporary, file);
 
 	/* The root task's own working directory; it is put back, tasks set theirs later. */
 	scoped_fd int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
