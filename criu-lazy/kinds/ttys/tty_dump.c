@@ -176,6 +176,14 @@ static int pty_index(const struct fd_probe *probe, enum tty_type type, uint32_t 
 	return 0;
 }
 
+/* Its master was closed: nothing can be asked or done any more. */
+static bool is_hung_up(const struct fd_probe *probe)
+{
+	struct winsize size;
+
+	return ioctl(probe->fd, TIOCGWINSZ, &size) && errno == EIO;
+}
+
 static int fill_info(const struct dump *dump, const struct fd_probe *probe, enum tty_type type,
 		     uint32_t index, TtyInfoEntry *info)
 {
@@ -197,7 +205,7 @@ static int fill_info(const struct dump *dump, const struct fd_probe *probe, enum
 			return -ENOMEM;
 		info->pty->index = index;
 	}
-	return tty_settings_dump(probe->fd, type == TTY_MASTER, info);
+	return is_hung_up(probe) ? 0 : tty_settings_dump(probe->fd, type == TTY_MASTER, info);
 }
 
 static int write_info(struct dump *dump, const struct fd_probe *probe, enum tty_type type,
@@ -319,7 +327,8 @@ static int write_path(struct dump *dump, const struct fd_probe *probe, uint32_t 
 static int check(struct dump *dump, const struct fd_probe *probe, enum tty_type type,
 		 uint32_t index)
 {
-	bool is_outside = type == TTY_SLAVE && !slot_value(dump, index, SLOT_MASTER);
+	bool is_outside =
+		type == TTY_SLAVE && !is_hung_up(probe) && !slot_value(dump, index, SLOT_MASTER);
 
 	if (type == TTY_OTHER)
 		return log_ret(-EOPNOTSUPP,

@@ -145,6 +145,12 @@ static int callers_terminal(void)
 	return -1;
 }
 
+/* Only of a slave whose master is closed nothing is known. */
+static bool is_hung_up(const TtyInfoEntry *info)
+{
+	return !info->termios;
+}
+
 static int tty_collect(struct restore *restore, struct file_object *object)
 {
 	const TtyInfoEntry *info = info_of(restore, object);
@@ -161,7 +167,7 @@ static int tty_collect(struct restore *restore, struct file_object *object)
 	if (type != TTY_CONTROLLING && info->pty->index > MAX_INDEX)
 		return log_ret(-EBADMSG, "terminal %#x: pty index %u", object->id,
 			       info->pty->index);
-	if (type != TTY_SLAVE || find_master(restore, info->pty->index))
+	if (type != TTY_SLAVE || is_hung_up(info) || find_master(restore, info->pty->index))
 		return 0;
 	if (!restore->opts->shell_job)
 		return log_ret(-EOPNOTSUPP,
@@ -341,6 +347,17 @@ static int open_callers(const struct file_object *object, const TtyInfoEntry *in
 	return 0;
 }
 
+static int open_hung_up(const struct file_object *object, int *fd)
+{
+	scoped_fd int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int flags = (object->entry->tty->flags & OPEN_FLAGS) | O_NOCTTY | O_CLOEXEC, off = 0;
+
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &off))
+		return log_errno("terminal %#x: open a pty", object->id);
+	*fd = ioctl(master, TIOCGPTPEER, flags);
+	return *fd < 0 ? log_errno("terminal %#x: open the slave of a pty", object->id) : 0;
+}
+
 static int open_controlling(const struct file_object *object, int *fd)
 {
 	*fd = open("/dev/tty", (object->entry->tty->flags & OPEN_FLAGS) | O_NOCTTY | O_CLOEXEC);
@@ -360,6 +377,8 @@ static int tty_open(struct restore *restore, struct file_object *object, int *fd
 	case TTY_CONTROLLING:
 		return open_controlling(object, fd);
 	default:
+		if (is_hung_up(info))
+			return open_hung_up(object, fd);
 		master = find_master(restore, info->pty->index);
 		return master ? open_slave(restore, object, info, master, fd)
 			      : open_callers(object, info, fd);
@@ -382,7 +401,7 @@ static const struct file_object *find_session(const struct restore *restore, pid
 		info = info_of(restore, object);
 		if ((pid_t)info->sid != sid)
 			continue;
-		if (type_of(info) == TTY_SLAVE)
+		if (type_of(info) == TTY_SLAVE && !is_hung_up(info))
 			return object;
 		if (type_of(info) == TTY_MASTER)
 			master = object;
