@@ -182,8 +182,10 @@ int engine_run(struct lazyd *lazyd)
 {
 	for (;;) {
 		struct timespec timeout = { 0 };
-		uint64_t wait = tend_spaces(lazyd);
+		uint64_t wait;
 
+		fill_reap(lazyd, NULL);
+		wait = tend_spaces(lazyd);
 		if (TAILQ_EMPTY(&lazyd->spaces)) {
 			if (is_finished(lazyd))
 				break;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The serving daemon's state. One thread, the engine, reads events, owns every owed set and copies
- * pages. Why one: a page must never be copied on the strength of what was owed before an event that
- * has been read since. With one thread that holds by construction; and because its background
- * pieces are short (64 KiB take 15 us) and it looks for faults between them, it is always awake
- * when a fault comes, which matters more than a second copier (a sleeping handler costs 30 us).
+ * pages; because its background pieces are short and it looks for faults between them, it is always
+ * awake when a fault comes (a sleeping handler costs 30 us). On further processors copiers
+ * (copier.h) help with the background while no task waits for a page.
  */
 #ifndef LAZY_ENGINE_H
 #define LAZY_ENGINE_H
@@ -14,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lazy/copier.h"
 #include "lazy/journal.h"
 #include "lazy/lazyd.h"
 #include "lazy/owed.h"
@@ -118,7 +118,9 @@ struct lazyd {
 	uint64_t last_fault; /* ns */
 	uint64_t last_report;
 	uint64_t quiet_since; /* ns: nothing left but announced tasks that never came */
-	char *huge_buffer;    /* one huge page put together */
+	struct copier copiers[COPIERS_MAX];
+	int nr_copiers;
+	char *huge_buffer; /* one huge page put together */
 	uint64_t huge_size;
 	int error;
 	struct lazy_stats stats;
@@ -152,6 +154,9 @@ void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_ar
 void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, uint64_t addr);
 
 /* fill.c */
+/* Takes back what the space's copiers (NULL: those that are ready) have done. With a space, none
+ * copies into it when this returns. */
+void fill_reap(struct lazyd *lazyd, struct space *space);
 void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since);
 void fill_parked(struct lazyd *lazyd, struct space *space);
 /* Installs what is owed of [start, end) before the task runs. 0 or -errno. */

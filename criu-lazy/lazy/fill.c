@@ -26,6 +26,7 @@
 #define BACKOFF_MIN_NS 20000ull
 #define BACKOFF_MAX_NS 5000000ull
 #define UNEXPLAINED_NS 100000000ull
+#define JOB_SPAN       (2ull << 20)
 #define RUNS_PER_PIECE 16
 
 static void backoff(struct space *space)
@@ -448,7 +449,7 @@ int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_
 }
 
 /* Drops pages that have become guard pages: no event tells (UFFD.md 4). */
-static void drop_guards(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end)
+static void drop_guards(struct space *space, uint64_t start, uint64_t end)
 {
 	struct guard_range ranges[16];
 	int count;
@@ -460,7 +461,6 @@ static void drop_guards(struct lazyd *lazyd, struct space *space, uint64_t start
 		for (int i = 0; i < count; i++)
 			owed_remove(&space->owed, ranges[i].start, ranges[i].end);
 	} while (count > 0 && start < end);
-	(void)lazyd;
 }
 
 /* Runs of [start, end) in one area, up to `bytes` of pages; *start moves on. False: nothing left
@@ -477,7 +477,7 @@ static bool fill_piece(struct lazyd *lazyd, struct space *space, struct owed_are
 		if (!owed_area_run(area, *start, bytes - copied, &run) || run.start >= end)
 			return i > 0;
 		if (i == 0)
-			drop_guards(lazyd, space, run.start,
+			drop_guards(space, run.start,
 				    run.start + bytes < area->end ? run.start + bytes : area->end);
 		if (i == 0 && !owed_area_run(area, *start, bytes - copied, &run))
 			return true;
@@ -514,35 +514,116 @@ bool fill_near(struct lazyd *lazyd, struct space *space)
 	return true;
 }
 
+static bool has_job(const struct lazyd *lazyd, const struct space *space)
+{
+	for (int i = 0; i < lazyd->nr_copiers; i++) {
+		if (lazyd->copiers[i].owner == space)
+			return true;
+	}
+	return false;
+}
+
+/* What a copier could not do stays owed; the engine's own copy will say why. */
+static void reap(struct lazyd *lazyd, struct copier *copier)
+{
+	struct space *space = copier->owner;
+
+	copier->owner = NULL;
+	for (int i = 0; i < copier->count; i++) {
+		struct copy_piece *piece = &copier->pieces[i];
+		struct owed_area *area = piece->done ? owed_find(&space->owed, piece->dst) : NULL;
+
+		if (area)
+			account(lazyd, area, piece->dst, piece->dst + piece->done,
+				CAUSE_BACKGROUND);
+	}
+}
+
+void fill_reap(struct lazyd *lazyd, struct space *space)
+{
+	for (int i = 0; i < lazyd->nr_copiers; i++) {
+		struct copier *copier = &lazyd->copiers[i];
+
+		if (!copier->owner || (space && copier->owner != space))
+			continue;
+		if (space)
+			copier_recall(copier);
+		else if (atomic_load(&copier->state) != COPIER_DONE)
+			continue;
+		reap(lazyd, copier);
+	}
+}
+
+/* Gives the next pages of the area to a copier that has nothing to do; *start moves past them. */
+static void post_job(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+		     uint64_t *start, struct copier *copier)
+{
+	struct owed_run run;
+
+	drop_guards(space, *start, area->end - *start > JOB_SPAN ? *start + JOB_SPAN : area->end);
+	copier->count = 0;
+	while (copier->count < COPIER_PIECES &&
+	       owed_area_run(area, *start, COPIER_PIECE_BYTES, &run)) {
+		uint64_t avail;
+		const void *src = lazy_source_bytes(area->bits->source, run.image,
+						    run.end - run.start, true, &avail);
+
+		if (!src)
+			break;
+		copier->pieces[copier->count++] =
+			(struct copy_piece){ .dst = run.start, .len = avail, .src = src };
+		*start = run.start + avail;
+	}
+	if (!copier->count)
+		return;
+	copier->uffd = space->uffd;
+	copier->owner = space;
+	copier_post(copier);
+}
+
+static void post_jobs(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+		      uint64_t *start)
+{
+	for (int i = 0; i < lazyd->nr_copiers && *start < area->end; i++) {
+		struct copier *copier = &lazyd->copiers[i];
+		int state = atomic_load(&copier->state);
+
+		if (!copier->owner && (state == COPIER_IDLE || state == COPIER_DONE))
+			post_job(lazyd, space, area, start, copier);
+	}
+}
+
 bool fill_background(struct lazyd *lazyd, struct space *space)
 {
 	struct owed_area *area = owed_next(&space->owed, space->cursor);
-	uint64_t now = lazy_now(), bytes;
+	uint64_t now = lazy_now();
+	struct owed_run run;
+	bool is_quiet = now - lazyd->last_fault > QUIET_AFTER_NS;
 
 	if (now < space->hold)
 		return false;
 	if (!area) {
+		if (has_job(lazyd, space))
+			return true;
+		/* Around again for what was skipped; the engine ends what owes nothing. */
 		space->cursor = 0;
 		space->is_swept = true;
-		return true; /* around again for what was skipped; the engine ends what owes nothing
-			      */
+		return true;
 	}
 	if (area->flags & OWED_AREA_RELEASED) {
 		space->cursor = area->end;
 		return true;
 	}
-	bytes = now - lazyd->last_fault > QUIET_AFTER_NS ? QUIET_PIECE : BUSY_PIECE;
 	if (space->cursor < area->start)
 		space->cursor = area->start;
-	if (fill_piece(lazyd, space, area, &space->cursor, area->end, bytes, CAUSE_BACKGROUND))
+	if (is_quiet && area->kind != LAZY_RANGE_HUGETLB)
+		post_jobs(lazyd, space, area, &space->cursor);
+	if (fill_piece(lazyd, space, area, &space->cursor, area->end,
+		       is_quiet ? QUIET_PIECE : BUSY_PIECE, CAUSE_BACKGROUND))
 		return true;
 	space->cursor = area->end;
-	{
-		struct owed_run run;
-
-		/* Pages before the cursor may be left (a segment's other mapping, a refusal). */
-		if (!owed_area_run(area, area->start, 0, &run))
-			space_release_area(lazyd, space, area);
-	}
+	/* Pages before the cursor may be left: with a copier, or refused. */
+	if (!owed_area_run(area, area->start, 0, &run))
+		space_release_area(lazyd, space, area);
 	return true;
 }

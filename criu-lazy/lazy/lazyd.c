@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +214,17 @@ static int prepare_engine(struct lazyd *lazyd)
 	return ret;
 }
 
+/* One for each further processor we may use; none is no failure. */
+static void start_copiers(struct lazyd *lazyd)
+{
+	cpu_set_t cpus;
+	int count = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+
+	while (lazyd->nr_copiers < count - 1 && lazyd->nr_copiers < COPIERS_MAX &&
+	       !copier_start(&lazyd->copiers[lazyd->nr_copiers]))
+		lazyd->nr_copiers++;
+}
+
 static void say_ready(const struct lazyd *lazyd)
 {
 	int fd = lazyd->opts->status_fd;
@@ -229,6 +241,8 @@ static void release(struct lazyd *lazyd)
 	struct source_ref *ref;
 	struct segment *segment;
 
+	while (lazyd->nr_copiers)
+		copier_stop(&lazyd->copiers[--lazyd->nr_copiers]);
 	while ((segment = SLIST_FIRST(&lazyd->segments))) {
 		SLIST_REMOVE_HEAD(&lazyd->segments, link);
 		owed_bits_put(segment->bits);
@@ -248,6 +262,7 @@ static void serve(struct lazyd *lazyd)
 
 	protect_self();
 	if (!ret) {
+		start_copiers(lazyd);
 		say_ready(lazyd);
 		ret = engine_run(lazyd);
 	}

@@ -219,9 +219,11 @@ static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fau
 void space_read(struct lazyd *lazyd, struct space *space)
 {
 	struct fault faults[FAULTS_MAX];
-	size_t count = read_messages(lazyd, space, faults);
+	size_t count;
 	uint64_t now;
 
+	fill_reap(lazyd, space);
+	count = read_messages(lazyd, space, faults);
 	if (!count)
 		return;
 	now = lazy_now();
@@ -349,6 +351,7 @@ static void disarm(struct lazyd *lazyd, struct space *space)
 
 void space_end(struct lazyd *lazyd, struct space *space)
 {
+	fill_reap(lazyd, space);
 	if (space->slot >= 0)
 		journal_set_done(lazyd->journal, space->slot);
 	if (!space->is_gone)
