@@ -8,11 +8,13 @@
 enum { THREADS = 200 };
 
 static int ends[2];
+static int started;
 
 static void *run(void *arg)
 {
 	char byte;
 
+	__atomic_add_fetch(&started, 1, __ATOMIC_SEQ_CST);
 	require(read(ends[0], &byte, 1) == 1, "read");
 	return (void *)(uintptr_t)(byte == 'x');
 }
@@ -28,6 +30,8 @@ int main(int argc, char **argv)
 	pthread_attr_setstacksize(&attr, 65536);
 	for (int i = 0; i < THREADS; i++)
 		require(!pthread_create(&threads[i], &attr, run, NULL), "thread %d", i);
+	while (__atomic_load_n(&started, __ATOMIC_SEQ_CST) < THREADS)
+		victim_sleep_ms(1);
 
 	victim_ready();
 
