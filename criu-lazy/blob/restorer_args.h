@@ -41,6 +41,8 @@ enum restorer_op {
 	RESTORER_OP_JOIN,    /* waits until all further threads have done their lists up to here */
 	/* timer_create(clock args[0], sigevent args[1]) with the id args[2]; overrun is lost. */
 	RESTORER_OP_TIMER,
+	/* The leader says that it has come here; the others wait until it has. */
+	RESTORER_OP_FOLLOW,
 	/* Says "at the gate" and waits until the restorer has opened it (seccomp). */
 	RESTORER_OP_GATE,
 	RESTORER_OP_END,
@@ -114,6 +116,8 @@ struct restorer_args {
 	uint32_t nr_calls;
 	uint32_t joined; /* threads that are past their JOIN; futex */
 	uint64_t window; /* RESTORER_WINDOW_BYTES of address space to map pages files in */
+	uint32_t led;	 /* the leader is past FOLLOW; futex */
+	uint32_t pad;
 };
 
 /* The first failure of any process of the restore. */
@@ -141,7 +145,7 @@ struct restorer_shared {
 
 _Static_assert(sizeof(struct restorer_call) == 64, "restorer_call has a fixed layout");
 _Static_assert(sizeof(struct restorer_thread) == 40, "restorer_thread has a fixed layout");
-_Static_assert(sizeof(struct restorer_args) == 48, "restorer_args has a fixed layout");
+_Static_assert(sizeof(struct restorer_args) == 56, "restorer_args has a fixed layout");
 _Static_assert(sizeof(struct restorer_error) == 56, "restorer_error has a fixed layout");
 _Static_assert(sizeof(struct restorer_shared) == 80, "restorer_shared has a fixed layout");
 

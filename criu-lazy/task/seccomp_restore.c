@@ -126,21 +126,42 @@ uint64_t task_restore_bytes(const struct restore *restore, const struct task *ta
 	return bytes + locks_restore_bytes(restore, task);
 }
 
-static void add_filter(struct compose *compose, struct calls *calls, const SeccompFilter *filter)
+static void add_filter(struct compose *compose, struct calls *calls, const SeccompFilter *filter,
+		       uint64_t flags)
 {
 	struct sock_fprog program = { .len = filter->filter.len / sizeof(struct sock_filter) };
 	uint64_t code = region_copy(&compose->region, filter->filter.data, filter->filter.len);
 
 	program.filter = (struct sock_filter *)(uintptr_t)code;
-	calls_must(calls, RESTORER_WHAT_SECCOMP, SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-		   filter->has_flags ? filter->flags : 0,
-		   region_copy(&compose->region, &program, sizeof(program)));
+	calls_expect(calls, RESTORER_WHAT_SECCOMP, 0, SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		     flags | (filter->has_flags ? filter->flags : 0),
+		     region_copy(&compose->region, &program, sizeof(program)));
+}
+
+/*
+ * Threads with the same filters are given the very same ones, by the leader for all: only then can
+ * the task later add one for all its threads (SECCOMP_FILTER_FLAG_TSYNC, seccomp(2)).
+ */
+static bool shares_filters(const struct task *task)
+{
+	const struct restore_task *rt = task->restore;
+
+	for (size_t i = 0; i < task->nr_threads; i++) {
+		const ThreadCoreEntry *thread = rt->cores[i]->thread_core;
+		SeccompMode mode;
+
+		if (!thread_mode(rt->cores[i], &mode) || mode != SECCOMP_MODE__filter ||
+		    thread->seccomp_filter != rt->cores[0]->thread_core->seccomp_filter)
+			return false;
+	}
+	return task->nr_threads > 1;
 }
 
 int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntry *core)
 {
 	const SeccompEntry *entry = compose->restore->seccomp->entry;
-	size_t depth = 0;
+	const SeccompFilter *filter = NULL;
+	bool is_shared, is_leader = core == compose->task->restore->cores[0];
 	SeccompMode mode;
 
 	if (!thread_mode(core, &mode))
@@ -151,10 +172,14 @@ int compose_seccomp(struct compose *compose, struct calls *calls, const CoreEntr
 			   0);
 		return 0;
 	}
-	for (const SeccompFilter *filter = filter_at(entry, core->thread_core->seccomp_filter);
-	     filter && depth < CHAIN_MAX; depth++) {
-		add_filter(compose, calls, filter);
+	is_shared = shares_filters(compose->task);
+	if (!is_shared || is_leader)
+		filter = filter_at(entry, core->thread_core->seccomp_filter);
+	for (size_t depth = 0; filter && depth < CHAIN_MAX; depth++) {
+		add_filter(compose, calls, filter, is_shared ? SECCOMP_FILTER_FLAG_TSYNC : 0);
 		filter = filter->has_prev ? filter_at(entry, filter->prev) : NULL;
 	}
+	if (is_shared)
+		calls_must(calls, RESTORER_WHAT_SECCOMP, RESTORER_OP_FOLLOW, 0);
 	return 0;
 }

@@ -109,6 +109,9 @@ static void run_item(struct runner *runner, const struct restorer_call *call)
 	case RESTORER_OP_JOIN:
 		threads_join(runner);
 		break;
+	case RESTORER_OP_FOLLOW:
+		threads_follow(runner);
+		break;
 	case RESTORER_OP_TIMER:
 		timer_make(runner, call);
 		break;

@@ -29,6 +29,7 @@ void copy_end(struct runner *runner);
 void lazy_hand_over(struct runner *runner, const struct restorer_call *call);
 void threads_start(struct runner *runner, const struct restorer_call *call);
 void threads_join(struct runner *runner);
+void threads_follow(struct runner *runner);
 void timer_make(struct runner *runner, const struct restorer_call *call);
 
 #endif

@@ -64,3 +64,16 @@ void threads_join(struct runner *runner)
 	while ((joined = __atomic_load_n(&args->joined, __ATOMIC_SEQ_CST)) < args->nr_threads)
 		blob_futex_wait(&args->joined, joined);
 }
+
+void threads_follow(struct runner *runner)
+{
+	struct restorer_args *args = runner->args;
+
+	if (runner->tid == args->pid) {
+		__atomic_store_n(&args->led, 1, __ATOMIC_SEQ_CST);
+		blob_futex_wake(&args->led);
+		return;
+	}
+	while (!__atomic_load_n(&args->led, __ATOMIC_SEQ_CST))
+		blob_futex_wait(&args->led, 0);
+}
