@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,12 +28,18 @@
 
 /* ---- signals ------------------------------------------------------------ */
 
-/* The one thing a handler can reach. */
+/* All a handler can reach. */
 static volatile sig_atomic_t stop_signal;
+static volatile pid_t worker_pid; /* in the parent of the worker */
 
 static void note_signal(int sig)
 {
+	int saved = errno;
+
 	stop_signal = sig;
+	if (worker_pid)
+		kill(worker_pid, SIGTERM);
+	errno = saved;
 }
 
 static const int watched_signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -249,7 +257,8 @@ static int phase_pre_dump(struct dump *dump)
 	return stage_reach(dump->opts, "pre-dump", dump->opts->tree_pid);
 }
 
-/* All images are there and the tree is frozen: scripts may copy them. A set that was refused is none. */
+/* All images are there and the tree is frozen: scripts may copy them. A set that was refused is
+ * none. */
 static int phase_post_dump(struct dump *dump)
 {
 	int ret = stage_reach(dump->opts, "post-dump", dump->opts->tree_pid);
@@ -327,17 +336,67 @@ static void compel_log(bool is_error, const char *fmt, va_list args)
 		log_debug("%s", line);
 }
 
-int dump_run(const struct options *opts)
+static int dump_in_worker(const struct options *opts)
 {
 	struct run run = { .dump = { .opts = opts, .next_pages_id = 1 }, .freezer = { .fd = -1 } };
-	struct sigaction old[WATCHED];
 	int ret;
 
 	tree_init(&run.dump.tree);
 	compel_set_log(compel_log);
-	watch_signals(old);
 	ret = run_phases(&run.dump);
 	finish(&run.dump, ret != 0);
+	return ret;
+}
+
+/* ---- the worker --------------------------------------------------------- */
+
+/*
+ * A tracer that dies between two steps of an injection leaves the thread with registers that are
+ * not its own. So the tracer is not the process that people see and kill -9: it is a child, which
+ * is sent SIGTERM when its parent dies, and then ends the dump as for any SIGTERM.
+ */
+static void __attribute__((noreturn)) worker(const struct options *opts, pid_t parent)
+{
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent) /* it died before that */
+		stop_signal = SIGTERM;
+	ret = dump_in_worker(opts);
+	fflush(stdout);
+	_exit(-ret & 0xff);
+}
+
+static int wait_worker(pid_t pid)
+{
+	int status;
+
+	worker_pid = pid;
+	if (stop_signal) /* it came before we knew whom to tell */
+		kill(pid, SIGTERM);
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return log_errno("dump: wait for process %d", pid);
+	}
+	worker_pid = 0;
+	if (WIFSIGNALED(status))
+		return log_ret(-EINTR, "dump: process %d was killed by signal %d", pid,
+			       WTERMSIG(status));
+	return -WEXITSTATUS(status);
+}
+
+int dump_run(const struct options *opts)
+{
+	struct sigaction old[WATCHED];
+	pid_t self = getpid(), pid;
+	int ret;
+
+	watch_signals(old);
+	fflush(NULL); /* or both would write what is buffered */
+	pid = fork();
+	if (pid == 0)
+		worker(opts, self);
+	ret = pid < 0 ? log_errno("dump: fork") : wait_worker(pid);
 	unwatch_signals(old);
 	if (ret)
 		log_err("Dumping FAILED."); /* what people grep for */
