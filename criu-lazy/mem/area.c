@@ -39,6 +39,12 @@ static bool is_anonymous_file(const struct proc_vma *vma)
 	       starts_with(vma->name, "[anon_shmem:");
 }
 
+/* Anonymous shared memory, or a private mapping of it by a descriptor from map_files. */
+static bool is_zero_file(const struct proc_vma *vma, uint64_t shm_dev)
+{
+	return vma->dev == shm_dev && !strcmp(vma->name, "/dev/zero (deleted)");
+}
+
 static const char *refuse_name(const struct proc_vma *vma, uint64_t shm_dev)
 {
 	bool is_internal = vma->dev == shm_dev && vma->ino;
@@ -125,12 +131,12 @@ static void classify_kernel_area(struct mem_area *area)
 	}
 }
 
-static void classify_file(struct mem_area *area)
+static void classify_file(struct mem_area *area, uint64_t shm_dev)
 {
 	area->backing = MEM_BACKING_FILE;
 	area->status =
 		VMA_AREA_REGULAR | (area->vma->is_shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
-	if (starts_with(area->vma->name, "/memfd:"))
+	if (starts_with(area->vma->name, "/memfd:") || is_zero_file(area->vma, shm_dev))
 		area->status |= VMA_AREA_MEMFD;
 	area->has_own_pages = !area->vma->is_shared;
 }
@@ -154,6 +160,13 @@ static void classify_anon_private(struct mem_area *area)
 	area->is_lazy = !(vma->flags & (VMA_LOCKED | VMA_HUGETLB));
 }
 
+void mem_area_make_memfd(struct mem_area *area)
+{
+	area->backing = MEM_BACKING_FILE;
+	area->flags &= ~(uint32_t)MAP_ANONYMOUS;
+	area->status = VMA_AREA_REGULAR | VMA_FILE_SHARED | VMA_AREA_MEMFD;
+}
+
 const char *mem_area_classify(const struct proc_vma *vma, uint64_t shm_dev, struct mem_area *out)
 {
 	const char *refusal = refuse(vma, shm_dev);
@@ -168,12 +181,10 @@ const char *mem_area_classify(const struct proc_vma *vma, uint64_t shm_dev, stru
 	};
 	if (is_kernel_area(vma))
 		classify_kernel_area(out);
-	else if (vma->is_shared &&
-		 (is_anonymous_file(vma) ||
-		  (vma->dev == shm_dev && !strcmp(vma->name, "/dev/zero (deleted)"))))
+	else if (vma->is_shared && (is_anonymous_file(vma) || is_zero_file(vma, shm_dev)))
 		classify_anon_shared(out);
 	else if (has_file(vma) && !is_anonymous_file(vma))
-		classify_file(out);
+		classify_file(out, shm_dev);
 	else
 		classify_anon_private(out);
 	return NULL;

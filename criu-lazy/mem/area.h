@@ -31,5 +31,7 @@ struct mem_area {
  * shows it. NULL, or why the area cannot be dumped, as the end of "area X is ...".
  */
 const char *mem_area_classify(const struct proc_vma *vma, uint64_t shm_dev, struct mem_area *out);
+/* A segment that is also open as a file (through map_files) is dumped as a memfd. */
+void mem_area_make_memfd(struct mem_area *area);
 
 #endif

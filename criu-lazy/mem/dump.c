@@ -132,7 +132,7 @@ static int dump_mapped_segment(struct mem_dump *mem, const struct proc_vma *vma,
 
 	if (fd < 0)
 		return log_errno("task %d: open %s", mem->task->host_pid, name);
-	return mem_dump_segment(mem->dump, fd, shmid);
+	return segment_dump_mapped(mem->dump, fd, shmid);
 }
 
 static VmaEntry *add_entry(struct mem_dump *mem)
@@ -327,6 +327,17 @@ static int classify(const struct mem_dump *mem, const struct proc_vma *vma, stru
 	return -EOPNOTSUPP;
 }
 
+/* Through the descriptor somebody reaches the pages without a fault, and it has to lead to the same
+ * file as the mapping: so it is a memfd, for CRIU too. Descriptors are dumped before memory. */
+static void check_descriptor(struct mem_dump *mem, struct mem_area *area)
+{
+	const struct mem_segment *segment =
+		segment_find(mem->dump->shmem, area->vma->dev, area->vma->ino);
+
+	if (area->backing == MEM_BACKING_SEGMENT && segment && segment->has_descriptor)
+		mem_area_make_memfd(area);
+}
+
 static bool is_vvar(const struct proc_vma *vma)
 {
 	return !strncmp(vma->name, "[vvar", 5);
@@ -345,6 +356,8 @@ static int dump_areas(struct mem_dump *mem)
 		while (!ret && is_vvar(vma) && vma + 1 < end && is_vvar(vma + 1) &&
 		       vma[1].start == area.end)
 			area.end = (++vma)->end;
+		if (!ret)
+			check_descriptor(mem, &area);
 		if (!ret)
 			ret = dump_area(mem, &area);
 		if (!ret)

@@ -3,6 +3,7 @@
 #ifndef MEM_REGISTRY_H
 #define MEM_REGISTRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +16,7 @@ struct mem_segment {
 	dev_t dev;
 	ino_t ino;
 	uint32_t shmid;
+	bool has_descriptor; /* some task has it open: it is a file, whatever maps it */
 };
 
 /* The areas of a task as they were before anything was injected. */
@@ -30,6 +32,11 @@ struct shmem_registry {
 	struct mem_known_task *tasks;
 	size_t nr_tasks;
 };
+
+/* mem_dump_segment() for a mapping: the file is not known to be open anywhere. */
+int segment_dump_mapped(struct dump *dump, int fd, uint32_t *shmid);
+/* NULL if it was not met yet. */
+struct mem_segment *segment_find(struct shmem_registry *registry, dev_t dev, ino_t ino);
 
 /* Writes pagemap entries, joining those that touch and have the same flags. */
 struct pagemap_writer {

@@ -165,11 +165,10 @@ static int dump_content(struct dump *dump, uint32_t shmid, int fd, const struct 
 	return ret;
 }
 
-static struct mem_segment *find_segment(struct shmem_registry *registry, const struct stat *st)
+struct mem_segment *segment_find(struct shmem_registry *registry, dev_t dev, ino_t ino)
 {
 	for (size_t i = 0; i < registry->nr_segments; i++)
-		if (registry->segments[i].dev == st->st_dev &&
-		    registry->segments[i].ino == st->st_ino)
+		if (registry->segments[i].dev == dev && registry->segments[i].ino == ino)
 			return &registry->segments[i];
 	return NULL;
 }
@@ -196,11 +195,11 @@ static int add_segment(struct shmem_registry *registry, const struct stat *st,
 	while (!shmid || is_taken(registry, shmid))
 		shmid++;
 	*out = &grown[registry->nr_segments++];
-	**out = (struct mem_segment){ st->st_dev, st->st_ino, shmid };
+	**out = (struct mem_segment){ st->st_dev, st->st_ino, shmid, false };
 	return 0;
 }
 
-int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid)
+static int dump_once(struct dump *dump, int fd, bool has_descriptor, uint32_t *shmid)
 {
 	struct mem_segment *segment;
 	char path[32];
@@ -216,7 +215,7 @@ int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid)
 
 	if (ret)
 		return ret;
-	segment = find_segment(dump->shmem, &st);
+	segment = segment_find(dump->shmem, st.st_dev, st.st_ino);
 	if (!segment) {
 		ret = add_segment(dump->shmem, &st, &segment);
 
@@ -225,6 +224,17 @@ int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid)
 		if (ret)
 			return ret;
 	}
+	segment->has_descriptor = segment->has_descriptor || has_descriptor;
 	*shmid = segment->shmid;
 	return 0;
+}
+
+int mem_dump_segment(struct dump *dump, int fd, uint32_t *shmid)
+{
+	return dump_once(dump, fd, true, shmid);
+}
+
+int segment_dump_mapped(struct dump *dump, int fd, uint32_t *shmid)
+{
+	return dump_once(dump, fd, false, shmid);
 }

@@ -54,6 +54,9 @@ static const struct expectation good[] = {
 	  MEM_BACKING_SEGMENT, false, false },
 	{ "1000-2000 rw-s 00000000 00:01 12    [anon_shmem:x]\nVmFlags: sh \n", 257, 33, 0,
 	  MEM_BACKING_SEGMENT, false, false },
+	/* Through a descriptor from map_files. */
+	{ "1000-2000 rw-p 00000000 00:01 12    /dev/zero (deleted)\nVmFlags: rd \n", 16449, 2, 0,
+	  MEM_BACKING_FILE, true, false },
 	/* A real file of that name is elsewhere. */
 	{ "1000-2000 rw-s 00000000 fe:00 12    /dev/zero (deleted)\nVmFlags: sh \n", 129, 1, 0,
 	  MEM_BACKING_FILE, false, false },

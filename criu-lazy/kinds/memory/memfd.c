@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -44,17 +45,24 @@ struct inodes {
 	size_t count;
 };
 
+/* Anonymous shared memory that somebody opened through map_files: the same without a name. */
+static bool is_shared_memory(const struct fd_probe *probe)
+{
+	return !major(probe->st.st_dev) && !strcmp(probe->link, "/dev/zero" LINK_SUFFIX);
+}
+
 static bool memfd_detect(const struct fd_probe *probe)
 {
-	return S_ISREG(probe->st.st_mode) &&
-	       !strncmp(probe->link, LINK_PREFIX, strlen(LINK_PREFIX)) && !(probe->flags & O_PATH);
+	return S_ISREG(probe->st.st_mode) && !(probe->flags & O_PATH) &&
+	       (!strncmp(probe->link, LINK_PREFIX, strlen(LINK_PREFIX)) || is_shared_memory(probe));
 }
 
 /* ---- dump ---------------------------------------------------------------- */
 
 static int copy_name(const char *link, char **out)
 {
-	const char *name = link + strlen(LINK_PREFIX);
+	bool is_named = !strncmp(link, LINK_PREFIX, strlen(LINK_PREFIX));
+	const char *name = is_named ? link + strlen(LINK_PREFIX) : link;
 	size_t len = strlen(name), suffix = strlen(LINK_SUFFIX);
 
 	if (len >= suffix && !strcmp(name + len - suffix, LINK_SUFFIX))
