@@ -34,6 +34,7 @@ enum {
 	MAX_INFOS = 1 << 16,
 	MAX_INDEX = 1 << 16, /* masters opened on the way to an index */
 	OPEN_FLAGS = O_ACCMODE | O_NONBLOCK,
+	LARGE_FILE = 0100000, /* the kernel's O_LARGEFILE; 0 in our headers */
 };
 
 struct tty_table {
@@ -306,12 +307,24 @@ static int set_owner(struct restore *restore, const struct file_object *object,
 	return 0;
 }
 
+/* O_CLOEXEC would be seen among the file's own flags, so it is set afterwards; and open(2) sets
+ * O_LARGEFILE where TIOCGPTPEER does not. */
+static int open_peer(int master, uint32_t flags)
+{
+	scoped_fd int peer = ioctl(master, TIOCGPTPEER, (flags & OPEN_FLAGS) | O_NOCTTY);
+
+	if (peer < 0 || fcntl(peer, F_SETFD, FD_CLOEXEC))
+		return -1;
+	if (!(flags & LARGE_FILE))
+		return take_fd(&peer);
+	return open(own_fd_path(peer).text, (flags & OPEN_FLAGS) | O_NOCTTY | O_CLOEXEC);
+}
+
 static int open_slave(struct restore *restore, const struct file_object *object,
 		      const TtyInfoEntry *info, const struct file_object *master, int *fd)
 {
-	int flags = (object->entry->tty->flags & OPEN_FLAGS) | O_NOCTTY | O_CLOEXEC, on = 1;
-	scoped_fd int slave = ioctl(master->master, TIOCGPTPEER, flags);
-	int ret;
+	scoped_fd int slave = open_peer(master->master, object->entry->tty->flags);
+	int ret, on = 1;
 
 	if (slave < 0)
 		return log_errno("terminal %#x: open the slave of pty %u", object->id,
@@ -350,11 +363,11 @@ static int open_callers(const struct file_object *object, const TtyInfoEntry *in
 static int open_hung_up(const struct file_object *object, int *fd)
 {
 	scoped_fd int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	int flags = (object->entry->tty->flags & OPEN_FLAGS) | O_NOCTTY | O_CLOEXEC, off = 0;
+	int off = 0;
 
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &off))
 		return log_errno("terminal %#x: open a pty", object->id);
-	*fd = ioctl(master, TIOCGPTPEER, flags);
+	*fd = open_peer(master, object->entry->tty->flags);
 	return *fd < 0 ? log_errno("terminal %#x: open the slave of a pty", object->id) : 0;
 }
 
