@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A dump that is ended from outside leaves the tree running as before, untraced and undamaged."""
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from harness import paths, proc
+from harness.victim import wait_for
+
+ROUNDS = 25
+
+
+def is_free(pid):
+    return "TracerPid:\t0" in proc.read(f"/proc/{pid}/status")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_leaves_the_tree_alone(number, victim, tmp_path):
+    subject = victim("busy_threads")
+    chance = random.Random(number)
+    for _ in range(ROUNDS):
+        dump = subprocess.Popen([paths.BINARY, "dump", "-t", str(subject.pid), "-D", tmp_path, "-R",
+                                 "-o", "dump.log"], stdin=subprocess.DEVNULL)
+        time.sleep(chance.random() * 0.02)
+        dump.send_signal(number)
+        assert dump.wait(timeout=30) in (0, 1, -number)
+        wait_for(lambda: is_free(subject.pid), 10, "end of tracing")
+    subject.finish()
+
+
+def test_leaves_it_stopped_and_running(victim, program):
+    subject = victim("busy_threads")
+    program.dump(subject.pid, "--leave-stopped")
+    assert proc.read(f"/proc/{subject.pid}/stat").rpartition(")")[2].split()[0] == "T"
+    program.dump(subject.pid, "--leave-running")  # stopped before, stopped afterwards
+    assert proc.read(f"/proc/{subject.pid}/stat").rpartition(")")[2].split()[0] == "T"
+    subject.process.send_signal(signal.SIGCONT)
+    program.dump(subject.pid, "--leave-running")
+    subject.finish()
