@@ -154,6 +154,13 @@ static int wait_root(const struct restore *restore)
 	return 0;
 }
 
+/* The command takes our place, as the parent of the restored root. */
+static int exec_command(const struct options *opts)
+{
+	execvp(opts->exec_cmd[0], opts->exec_cmd);
+	return log_errno("exec %s", opts->exec_cmd[0]);
+}
+
 static int take_back(struct restore *restore, int ret)
 {
 	fork_kill_all(restore);
@@ -186,7 +193,7 @@ int restore_run(const struct options *opts, pid_t *root_pid)
 		*root_pid = restore.tree.root->host_pid;
 	if (!ret && !opts->check_only) {
 		log_info("Restore finished successfully. Tasks resumed.");
-		ret = wait_root(&restore);
+		ret = opts->exec_cmd ? exec_command(opts) : wait_root(&restore);
 	}
 	if (ret)
 		log_err("Restoring FAILED.");
