@@ -104,6 +104,7 @@ enum image_kind {
 	IMG_STATS,
 	IMG_IRMAP_CACHE,
 	IMG_TASK_EXT, /* of our own from here on: Documentation/image-extensions.md */
+	IMG_LAZY_SOURCE,
 	IMG_KINDS_COUNT,
 };
 
