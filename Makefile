@@ -14,7 +14,7 @@ Q := $(if $(V),,@)
 PROTOC_C ?= protoc-c
 ARCH := $(shell uname -m | sed 's/arm64/aarch64/')
 
-PKGS := libprotobuf-c libnl-3.0 libnl-route-3.0 libcap libbsd
+PKGS := libprotobuf-c libnl-3.0 libnl-route-3.0 libcap libbsd gnutls liblz4
 # Asked once; a missing package shows up as a missing header with its name.
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
