@@ -2,9 +2,8 @@
 /*
  * Inside kinds/pipes/: what is in a pipe or FIFO (pipes-data.img, fifo-data.img).
  *
- * A record is what one read(2) would return of it: all of a stream, or one packet of a pipe in
- * packet mode (O_DIRECT). Each is one pipe_data_entry with its bytes; a pipe of several packets has
- * several entries in order. An empty pipe has one of no bytes, for its size.
+ * One pipe_data_entry per pipe, followed by its bytes; an empty pipe has one for its size. The
+ * lengths of packets (O_DIRECT) are in a field of ours, so that other readers still find all bytes.
  */
 #ifndef KINDS_PIPES_DATA_H
 #define KINDS_PIPES_DATA_H
@@ -22,7 +21,7 @@ int pipe_data_plan(struct restore *restore, enum image_kind kind, struct pipe_da
 void pipe_data_free(struct pipe_data *data);
 /*
  * Root task. Sizes the pipe behind fd (a writable end of its own, which is left non-blocking) and
- * fills it; is_packet: each record is a packet also if there is only one.
+ * fills it; is_packet: what is in it is a packet also if there is only one.
  */
 int pipe_data_put(const struct pipe_data *data, uint32_t pipe_id, int fd, bool is_packet);
 

@@ -37,44 +37,50 @@ static int open_copy(const struct fd_probe *probe, int size, int ends[2])
 	return 0;
 }
 
-static int write_record(struct image *img, uint32_t pipe_id, int size, const void *bytes,
-			size_t len)
+static int write_data(struct image *img, const PipeDataEntry *entry, const void *bytes)
 {
-	PipeDataEntry entry = PIPE_DATA_ENTRY__INIT;
-	int ret;
+	int ret = image_write(img, &entry->base);
 
-	entry.pipe_id = pipe_id;
-	entry.bytes = (uint32_t)len;
-	entry.has_size = true;
-	entry.size = (uint32_t)size;
-	ret = image_write(img, &entry.base);
-	return ret || !len ? ret : image_write_raw(img, bytes, len);
+	return ret || !entry->bytes ? ret : image_write_raw(img, bytes, entry->bytes);
 }
 
-/* A packet's end ends a read, also in the copy: its buffers keep their flags. */
-static int write_records(struct image *img, uint32_t pipe_id, int size, int fd, size_t total)
+/* A packet's end ends a read, also in the copy: its buffers keep their flags. A stream comes in one
+ * read. */
+static int read_copy(int fd, uint8_t *buf, size_t total, uint32_t *lengths, size_t *count)
 {
-	scoped_free char *buf = malloc(total);
+	size_t used = 0;
 
-	if (!buf)
-		return log_ret(-ENOMEM, "pipe %u: %zu bytes", pipe_id, total);
-	while (total) {
-		ssize_t got = read(fd, buf, total);
-		int ret;
+	while (used < total) {
+		ssize_t got = read(fd, buf + used, total - used);
 
 		if (got <= 0)
-			return log_ret(got ? -errno : -EIO, "pipe %u: read its copy", pipe_id);
-		ret = write_record(img, pipe_id, size, buf, (size_t)got);
-		if (ret)
-			return ret;
-		total -= (size_t)got;
+			return got ? -errno : -EIO;
+		lengths[(*count)++] = (uint32_t)got;
+		used += (size_t)got;
 	}
 	return 0;
 }
 
-static int copy_all(const struct fd_probe *probe, struct image *img, uint32_t pipe_id, int source,
-		    int size, int total)
+static int write_copy(struct image *img, PipeDataEntry *entry, int fd)
 {
+	scoped_free uint8_t *buf = malloc(entry->bytes);
+	scoped_free uint32_t *lengths = calloc(entry->bytes, sizeof(*lengths));
+	size_t count = 0;
+	int ret = buf && lengths ? read_copy(fd, buf, entry->bytes, lengths, &count) : -ENOMEM;
+
+	if (ret)
+		return log_ret(ret, "pipe %u: read its copy", entry->pipe_id);
+	if (count > 1) {
+		entry->packets = lengths;
+		entry->n_packets = count;
+	}
+	return write_data(img, entry, buf);
+}
+
+static int copy_all(const struct fd_probe *probe, struct image *img, PipeDataEntry *entry,
+		    int source)
+{
+	int size = (int)entry->size, total = (int)entry->bytes;
 	scoped_fd int from = -1;
 	scoped_fd int to = -1;
 	int ends[2];
@@ -94,7 +100,7 @@ static int copy_all(const struct fd_probe *probe, struct image *img, uint32_t pi
 			       "task %d: fd %d: %s holds %d bytes in a pipe of %d: only %zd can be "
 			       "copied (raise fs.pipe-max-size or fs.pipe-user-pages-soft)",
 			       probe->task->pid, probe->number, probe->link, total, size, copied);
-	return write_records(img, pipe_id, size, from, (size_t)total);
+	return write_copy(img, entry, from);
 }
 
 int pipe_data_dump(struct dump *dump, const struct fd_probe *probe, enum image_kind kind,
@@ -102,6 +108,7 @@ int pipe_data_dump(struct dump *dump, const struct fd_probe *probe, enum image_k
 {
 	static const char owner;
 	uint32_t *is_done = files_dump_slot(dump, &owner, kind, pipe_id);
+	PipeDataEntry entry = PIPE_DATA_ENTRY__INIT;
 	scoped_fd int source = -1;
 	struct image *img;
 	int total = 0, size, ret;
@@ -119,10 +126,11 @@ int pipe_data_dump(struct dump *dump, const struct fd_probe *probe, enum image_k
 	if (size < 0 || ioctl(source, FIONREAD, &total))
 		return log_errno("task %d: fd %d: size of %s", probe->task->pid, probe->number,
 				 probe->link);
-	if (total)
-		ret = copy_all(probe, img, pipe_id, source, size, total);
-	else
-		ret = write_record(img, pipe_id, size, NULL, 0);
+	entry.pipe_id = pipe_id;
+	entry.bytes = (uint32_t)total;
+	entry.has_size = true;
+	entry.size = (uint32_t)size;
+	ret = total ? copy_all(probe, img, &entry, source) : write_data(img, &entry, NULL);
 	*is_done = 1;
 	return ret;
 }

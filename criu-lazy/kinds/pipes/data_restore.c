@@ -17,6 +17,8 @@ struct record {
 	uint32_t bytes;
 	uint32_t size; /* of the pipe; 0: as it comes */
 	uint64_t offset;
+	uint32_t *packets; /* their lengths; NULL: one piece */
+	size_t nr_packets;
 };
 
 struct pipe_data {
@@ -35,12 +37,42 @@ static int compare_records(const void *left, const void *right)
 	return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
+static int check_entry(const struct image *img, const PipeDataEntry *entry)
+{
+	uint64_t sum = 0;
+
+	if (entry->bytes > PIPE_SIZE_MAX || (entry->has_size && entry->size > PIPE_SIZE_MAX))
+		return image_bad(img, "pipe %u: a size is absurd", entry->pipe_id);
+	for (size_t i = 0; i < entry->n_packets; i++) {
+		if (!entry->packets[i])
+			return image_bad(img, "pipe %u: an empty packet", entry->pipe_id);
+		sum += entry->packets[i];
+	}
+	if (entry->n_packets && sum != entry->bytes)
+		return image_bad(img, "pipe %u: packets of %" PRIu64 " bytes in %u", entry->pipe_id,
+				 sum, entry->bytes);
+	return 0;
+}
+
+static int copy_packets(struct record *record, const PipeDataEntry *entry)
+{
+	if (!entry->n_packets)
+		return 0;
+	record->packets = malloc(entry->n_packets * sizeof(*record->packets));
+	if (!record->packets)
+		return log_ret(-ENOMEM, "pipe %u: packets", entry->pipe_id);
+	memcpy(record->packets, entry->packets, entry->n_packets * sizeof(*record->packets));
+	record->nr_packets = entry->n_packets;
+	return 0;
+}
+
 static int append(struct pipe_data *data, size_t *size, const PipeDataEntry *entry)
 {
 	struct record *bigger;
+	int ret = check_entry(data->img, entry);
 
-	if (entry->bytes > PIPE_SIZE_MAX || (entry->has_size && entry->size > PIPE_SIZE_MAX))
-		return image_bad(data->img, "pipe %u: a size is absurd", entry->pipe_id);
+	if (ret)
+		return ret;
 	if (data->count == *size) {
 		*size = *size ? *size * 2 : 16;
 		bigger = *size > RECORDS_MAX ? NULL
@@ -55,7 +87,8 @@ static int append(struct pipe_data *data, size_t *size, const PipeDataEntry *ent
 		.size = entry->has_size ? entry->size : 0,
 		.offset = image_offset(data->img),
 	};
-	return image_skip_raw(data->img, entry->bytes);
+	ret = copy_packets(&data->records[data->count - 1], entry);
+	return ret ? ret : image_skip_raw(data->img, entry->bytes);
 }
 
 static int read_records(struct pipe_data *data)
@@ -103,6 +136,8 @@ void pipe_data_free(struct pipe_data *data)
 		return;
 	if (data->img)
 		image_close(&data->img);
+	for (size_t i = 0; i < data->count; i++)
+		free(data->records[i].packets);
 	free(data->records);
 	free(data);
 }
@@ -140,21 +175,35 @@ static void set_size(uint32_t pipe_id, int fd, uint32_t size)
 			 strerror(errno));
 }
 
+static int put_bytes(const struct record *record, int fd, const char *bytes, size_t size)
+{
+	ssize_t len = write(fd, bytes, size);
+
+	if (len == (ssize_t)size)
+		return 0;
+	return log_ret(len < 0 ? -errno : -ENOSPC,
+		       "pipe %u: %u bytes do not fit into a pipe of %d (raise fs.pipe-max-size or "
+		       "fs.pipe-user-pages-soft)",
+		       record->pipe_id, record->bytes, fcntl(fd, F_GETPIPE_SZ));
+}
+
 static int put_record(const struct pipe_data *data, const struct record *record, int fd)
 {
 	scoped_free char *buf = malloc(record->bytes);
+	size_t done = 0;
 	ssize_t len = buf ? pread(data->fd, buf, record->bytes, (off_t)record->offset) : -1;
 
 	if (len != (ssize_t)record->bytes)
 		return log_ret(len < 0 ? -errno : -EBADMSG, "pipe %u: read %u bytes at %" PRIu64,
 			       record->pipe_id, record->bytes, record->offset);
-	len = write(fd, buf, record->bytes);
-	if (len != (ssize_t)record->bytes)
-		return log_ret(len < 0 ? -errno : -ENOSPC,
-			       "pipe %u: %u bytes do not fit into a pipe of %d (raise "
-			       "fs.pipe-max-size or fs.pipe-user-pages-soft)",
-			       record->pipe_id, record->bytes, fcntl(fd, F_GETPIPE_SZ));
-	return 0;
+	for (size_t i = 0; i < record->nr_packets; i++) {
+		int ret = put_bytes(record, fd, buf + done, record->packets[i]);
+
+		if (ret)
+			return ret;
+		done += record->packets[i];
+	}
+	return record->nr_packets ? 0 : put_bytes(record, fd, buf, record->bytes);
 }
 
 int pipe_data_put(const struct pipe_data *data, uint32_t pipe_id, int fd, bool is_packet)
@@ -166,7 +215,7 @@ int pipe_data_put(const struct pipe_data *data, uint32_t pipe_id, int fd, bool i
 	if (!count)
 		return 0;
 	set_size(pipe_id, fd, records->size);
-	if (is_packet || count > 1)
+	if (is_packet || records->nr_packets)
 		flags |= O_DIRECT;
 	if (fcntl(fd, F_SETFL, flags))
 		return log_errno("pipe %u: flags 0%o", pipe_id, flags);
