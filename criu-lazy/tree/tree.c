@@ -44,7 +44,7 @@ struct task *tree_find(const struct tree *tree, pid_t pid)
 {
 	struct task *task;
 
-	tree_for_each(task, tree) {
+	tree_for_each (task, tree) {
 		if (task->pid == pid)
 			return task;
 	}
