@@ -45,6 +45,7 @@ enum restorer_op {
 	RESTORER_OP_FOLLOW,
 	/* Says "at the gate" and waits until the restorer has opened it (seccomp). */
 	RESTORER_OP_GATE,
+	RESTORER_OP_POKE, /* copies args[2] bytes from args[1] to args[0] */
 	RESTORER_OP_END,
 };
 

@@ -11,11 +11,20 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "arch_core.h"
+#include "blob_arch.h"
 #include "restore/compose.h"
 #include "restore/own_maps.h"
+#include "restore/vdso_patch.h"
 #include "restore/vma_check.h"
 #include "util/log.h"
 #include "util/scope.h"
+
+enum {
+	GROWSDOWN_GAP = 2 << 20,
+	BRK_ROOM = 1 << 30, /* the heap should grow on */
+	VDSO_MAX = 256 << 10,
+};
 
 /* Where the image has it: data pages from `start`, code in [code, end). */
 struct its_vdso {
@@ -92,7 +101,77 @@ int compose_vdso_park(struct compose *compose)
 	return 0;
 }
 
-int vdso_plan(const struct restore *restore, const struct task *task)
+/* A thread inside the old code would go on there, with data that is gone. */
+static int check_threads(const struct task *task, const struct its_vdso *its)
+{
+	for (size_t i = 0; i < task->nr_threads; i++) {
+		uint64_t ip = arch_core_ip(task->restore->cores[i]);
+
+		if (ip < its->start || ip >= its->end)
+			continue;
+		return log_ret(
+			-EOPNOTSUPP,
+			"task %d: thread %d was inside the vDSO of another kernel; dump again",
+			task->pid, task->threads[i].tid);
+	}
+	return 0;
+}
+
+/* Room for the kernel's, where the task has nothing and its stack will not grow to. */
+static int find_room(const struct restore *restore, struct task *task)
+{
+	const MmEntry *mm = task->restore->mm;
+	scoped_free struct hole_area *areas = calloc(mm->n_vmas, sizeof(*areas));
+
+	if (!areas)
+		return -ENOMEM;
+	for (size_t i = 0; i < mm->n_vmas; i++) {
+		uint64_t gap = mm->vmas[i]->flags & MAP_GROWSDOWN ? GROWSDOWN_GAP : 0;
+
+		areas[i].start = mm->vmas[i]->start > gap ? mm->vmas[i]->start - gap : 0;
+		areas[i].end = mm->vmas[i]->end;
+	}
+	task->restore->vdso_address = hole_find(areas, mm->n_vmas, own_vdso_bytes(restore->vdso),
+						task->restore->mm->mm_brk + BRK_ROOM, ARCH_MAP_TOP);
+	if (!task->restore->vdso_address)
+		return log_ret(-ENOMEM, "task %d: no room for the vDSO", task->pid);
+	return 0;
+}
+
+static int plan_patch(const struct restore *restore, struct task *task, const struct its_vdso *its)
+{
+	const struct own_vdso *own = restore->vdso;
+	const struct hole_area *code = &own->areas[own->count - 1];
+	uint64_t len = its->end - its->code;
+	char missing[64] = "";
+	int ret = check_threads(task, its);
+
+	if (!ret)
+		ret = find_room(restore, task);
+	if (ret)
+		return ret;
+	task->restore->vdso = len <= VDSO_MAX ? malloc(len) : NULL;
+	if (!task->restore->vdso)
+		return -ENOMEM;
+	ret = task->restore->pages
+		      ? page_source_read(task->restore->pages, its->code, task->restore->vdso, len)
+		      : -ENODATA;
+	if (ret)
+		return log_ret(ret, "task %d: its vDSO differs and is not in the images",
+			       task->pid);
+	ret = vdso_patch(task->restore->vdso, len, (const uint8_t *)(uintptr_t)code->start,
+			 code->end - code->start,
+			 task->restore->vdso_address + (code->start - own->areas[0].start),
+			 missing);
+	if (ret)
+		return log_ret(ret, "task %d: its vDSO cannot call the running kernel's: %s",
+			       task->pid, *missing ? missing : "unknown layout");
+	log_info("task %d: its vDSO is another kernel's and now calls ours at 0x%lx", task->pid,
+		 task->restore->vdso_address);
+	return 0;
+}
+
+int vdso_plan(const struct restore *restore, struct task *task)
 {
 	struct its_vdso its;
 	bool is_same;
@@ -101,22 +180,37 @@ int vdso_plan(const struct restore *restore, const struct task *task)
 	if (!restore->vdso->count || !find_its(task->restore->mm, &its))
 		return 0;
 	ret = compare(restore, task, &its, &is_same);
-	if (ret)
+	if (ret || is_same)
 		return ret;
-	if (!is_same)
-		return log_ret(-EOPNOTSUPP,
-			       "task %d: its vDSO differs from the running kernel's, which is not "
-			       "supported",
-			       task->pid);
-	return 0;
+	return plan_patch(restore, task, &its);
+}
+
+/* Its own areas as plain memory: the code with the jumps, the data empty. */
+static void map_patched(struct compose *compose, const struct its_vdso *its)
+{
+	uint64_t len = its->end - its->code;
+
+	if (its->start < its->code)
+		calls_expect(&compose->calls, RESTORER_WHAT_VDSO, its->start, SYS_mmap, its->start,
+			     its->code - its->start, PROT_READ,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	calls_expect(&compose->calls, RESTORER_WHAT_VDSO, its->code, SYS_mmap, its->code, len,
+		     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	calls_must(&compose->calls, RESTORER_WHAT_VDSO, RESTORER_OP_POKE, its->code,
+		   region_copy(&compose->region, compose->task->restore->vdso, len), len);
+	calls_must(&compose->calls, RESTORER_WHAT_VDSO, SYS_mprotect, its->code, len,
+		   PROT_READ | PROT_EXEC);
 }
 
 int compose_vdso_place(struct compose *compose)
 {
+	const struct restore_task *rt = compose->task->restore;
 	struct its_vdso its;
 
-	if (!compose->restore->vdso->count || !find_its(compose->task->restore->mm, &its))
+	if (!compose->restore->vdso->count || !find_its(rt->mm, &its))
 		return 0; /* what is parked goes with the region */
-	move(compose, compose->park, its.start);
+	if (rt->vdso)
+		map_patched(compose, &its);
+	move(compose, compose->park, rt->vdso ? rt->vdso_address : its.start);
 	return 0;
 }

@@ -114,7 +114,7 @@ static int find_place(struct compose *compose, uint64_t size, uint64_t *place)
 	const MmEntry *mm = compose->task->restore->mm;
 	struct hole_area *areas = NULL;
 	size_t count = 0;
-	int ret = own_maps_read(&areas, &count, mm->n_vmas);
+	int ret = own_maps_read(&areas, &count, mm->n_vmas + 1);
 
 	if (ret)
 		return ret;
@@ -124,6 +124,11 @@ static int find_place(struct compose *compose, uint64_t size, uint64_t *place)
 
 		areas[count].start = vma->start > gap ? vma->start - gap : 0;
 		areas[count++].end = vma->end;
+	}
+	if (compose->task->restore->vdso) {
+		areas[count].start = compose->task->restore->vdso_address;
+		areas[count].end = areas[count].start + own_vdso_bytes(compose->restore->vdso);
+		count++;
 	}
 	*place = hole_find(areas, count, size, FIRST_ADDRESS, ARCH_MAP_TOP);
 	free(areas);

@@ -427,6 +427,7 @@ static void free_task(struct task *task)
 		image_msg_free(&rt->ext->base);
 	if (rt->pages)
 		page_source_close(rt->pages);
+	free(rt->vdso);
 	lazy_plan_fini(&rt->lazy);
 	if (rt->lazy_socket >= 0)
 		close(rt->lazy_socket);

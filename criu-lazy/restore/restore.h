@@ -41,9 +41,9 @@ struct restore {
 	struct seccomp_filters *seccomp; /* task/ */
 	struct lock_table *locks;	 /* task/; NULL: none */
 	sigset_t saved_mask; /* of the restorer; all signals are blocked while it works */
-	bool has_daemon; /* a lazy-pages daemon was started by us */
-	uint32_t nr_tasks; /* with helpers */
-	uint32_t nr_alive;		 /* tasks that are no zombies */
+	bool has_daemon;     /* a lazy-pages daemon was started by us */
+	uint32_t nr_tasks;   /* with helpers */
+	uint32_t nr_alive;   /* tasks that are no zombies */
 	struct InventoryEntry *inventory;
 };
 

@@ -23,10 +23,12 @@ struct restore_task {
 	FsEntry *fs;
 	TaskExtEntry *ext; /* NULL in sets that are not ours */
 	struct page_source *pages;
+	uint8_t *vdso; /* its code with jumps to the kernel's, or NULL: it is the kernel's */
+	uint64_t vdso_address; /* where the kernel's goes then */
 	struct lazy_plan lazy; /* empty without --lazy-pages */
 	int lazy_socket;       /* connected by the restorer, -1 */
 	size_t index;	       /* in restore_shared.tasks */
-	bool is_helper;	     /* not of the images: leads a group until others have joined it */
+	bool is_helper;	       /* not of the images: leads a group until others have joined it */
 	bool is_born_early;    /* forked by its parent before that starts a session */
 };
 
@@ -54,7 +56,7 @@ int restore_plan(struct restore *restore);
 void restore_plan_free(struct restore *restore);
 
 /* restore/compose_vdso.c, plan: can the vDSO be put where the task had it? */
-int vdso_plan(const struct restore *restore, const struct task *task);
+int vdso_plan(const struct restore *restore, struct task *task);
 
 /* restore/shared.c: stages and errors across processes. */
 int shared_create(struct restore *restore);
@@ -86,8 +88,8 @@ int finish_release(struct restore *restore);
 
 /* restore/lazy_connect.c: one connection per task; starts a daemon if none listens. */
 int lazy_connect(struct restore *restore);
-/* After a failure, when all tasks are gone: ends the daemon if it is ours. It is an orphan, so a child
- * of us (PR_SET_CHILD_SUBREAPER), and by then the only one. */
+/* After a failure, when all tasks are gone: ends the daemon if it is ours. It is an orphan, so a
+ * child of us (PR_SET_CHILD_SUBREAPER), and by then the only one. */
 void lazy_disconnect(struct restore *restore);
 
 #endif

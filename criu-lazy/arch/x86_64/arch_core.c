@@ -427,3 +427,8 @@ uint64_t arch_core_clear_tid(const CoreEntry *core)
 {
 	return core->thread_info ? core->thread_info->clear_tid_addr : 0;
 }
+
+uint64_t arch_core_ip(const CoreEntry *core)
+{
+	return core->thread_info && core->thread_info->gpregs ? core->thread_info->gpregs->ip : 0;
+}

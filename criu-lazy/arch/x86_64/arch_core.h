@@ -36,6 +36,9 @@ int arch_core_to_context(const CoreEntry *core, struct compel_context *ctx);
 int arch_core_set_clear_tid(CoreEntry *core, uint64_t addr);
 uint64_t arch_core_clear_tid(const CoreEntry *core);
 
+/* Where the thread goes on. 0 if the image has no registers. */
+uint64_t arch_core_ip(const CoreEntry *core);
+
 /* What waits to be delivered to the thread before it next runs in user mode. */
 enum arch_pending {
 	ARCH_PENDING_NONE,    /* nothing that has a handler and is not blocked */

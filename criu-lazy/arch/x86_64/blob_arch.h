@@ -66,4 +66,17 @@ arch_call_on_stack(uint64_t fn, uint64_t arg, uint64_t stack_top)
 /* mmap(2) yields nothing at or above it unless asked to (48-bit address spaces). */
 #define ARCH_MAP_TOP 0x7ffffffff000ull
 
+/* An absolute jump to `target`, for the entry of a function: movabs $target, %rax; jmp *%rax. */
+#define ARCH_JUMP_BYTES 12
+
+static inline void arch_write_jump(uint8_t *at, uint64_t target)
+{
+	at[0] = 0x48;
+	at[1] = 0xb8;
+	for (int i = 0; i < 8; i++)
+		at[2 + i] = (uint8_t)(target >> (8 * i));
+	at[10] = 0xff;
+	at[11] = 0xe0;
+}
+
 #endif

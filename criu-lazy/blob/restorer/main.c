@@ -85,6 +85,15 @@ static void run_system_call(struct runner *runner, const struct restorer_call *c
 		runner_fail(runner, call, call->what, -17 /* EEXIST: somewhere else */);
 }
 
+static void poke(const struct restorer_call *call)
+{
+	volatile uint8_t *to = (volatile uint8_t *)(uintptr_t)call->args[0];
+	const uint8_t *from = (const uint8_t *)(uintptr_t)call->args[1];
+
+	for (uint64_t i = 0; i < call->args[2]; i++)
+		to[i] = from[i];
+}
+
 static void run_item(struct runner *runner, const struct restorer_call *call)
 {
 	switch (call->nr) {
@@ -114,6 +123,9 @@ static void run_item(struct runner *runner, const struct restorer_call *call)
 		break;
 	case RESTORER_OP_TIMER:
 		timer_make(runner, call);
+		break;
+	case RESTORER_OP_POKE:
+		poke(call);
 		break;
 	case RESTORER_OP_GATE:
 		wait_at_gate(runner);
