@@ -59,6 +59,8 @@ struct file_registry {
 		struct image *image;
 	} images[KINDS_IMAGES];
 	size_t nr_images;
+	int *travellers; /* descriptors kept to compare with */
+	size_t nr_travellers;
 };
 
 static void held_probe_fini(struct held_probe *held)
@@ -507,6 +509,96 @@ int files_dump_path(struct dump *dump, struct task *task, int fd, const char *li
 	return ret;
 }
 
+/* ---- files in flight ------------------------------------------------------------ */
+
+static int probe_own(struct held_probe *held)
+{
+	struct fd_probe *probe = &held->probe;
+	struct fdinfo_common common;
+	char name[64], buf[LINK_BYTES];
+	scoped_fd int info = -1;
+	ssize_t len;
+	int ret;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", probe->fd);
+	len = readlink(name, buf, sizeof(buf) - 1);
+	if (len < 0 || fstat(probe->fd, &probe->st))
+		return -errno;
+	buf[len] = '\0';
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", probe->fd);
+	info = open(name, O_RDONLY | O_CLOEXEC);
+	ret = info < 0 ? -errno : read_text(info, &held->fdinfo);
+	if (!ret)
+		ret = fdinfo_parse_common(held->fdinfo, &common);
+	if (ret)
+		return ret;
+	held->link = strdup(buf);
+	if (!held->link)
+		return -ENOMEM;
+	probe->link = held->link;
+	probe->fdinfo = held->fdinfo;
+	probe->pos = common.pos;
+	probe->flags = common.flags;
+	probe->mnt_id = common.mnt_id;
+	return 0;
+}
+
+static int keep_traveller(struct file_registry *files, int fd)
+{
+	int *bigger = realloc(files->travellers, (files->nr_travellers + 1) * sizeof(int));
+
+	if (!bigger)
+		return log_ret(-ENOMEM, "files in flight");
+	files->travellers = bigger;
+	bigger[files->nr_travellers++] = fd;
+	return 0;
+}
+
+static int dump_travelling(struct dump *dump, struct held_probe *held, uint32_t *out)
+{
+	struct fd_probe *probe = &held->probe;
+	struct identity_key key = {
+		.dev = probe->st.st_dev,
+		.ino = probe->st.st_ino,
+		.flags = probe->flags,
+		.host_pid = getpid(),
+		.number = probe->fd,
+	};
+	uint32_t *id;
+	int ret;
+
+	held->ops = kind_detect(probe);
+	if (!held->ops)
+		return refuse(probe);
+	ret = identity_find(dump->files->identity, &key, &id);
+	if (ret)
+		return ret;
+	if (*id) {
+		*out = *id;
+		return 0;
+	}
+	*out = *id = files_dump_new_id(dump);
+	ret = keep_traveller(dump->files, probe->fd);
+	if (ret)
+		return ret;
+	ret = dump_object(dump, held->ops, probe, *out);
+	probe->fd = -1;
+	return ret;
+}
+
+int files_dump_travelling(struct dump *dump, const struct task *task, int fd, uint32_t *id)
+{
+	struct held_probe held = { .probe = { .task = task, .number = -1, .fd = fd } };
+	int ret = probe_own(&held);
+
+	if (ret)
+		log_ret(ret, "task %d: a file in flight", task->pid);
+	else
+		ret = dump_travelling(dump, &held, id);
+	held_probe_fini(&held);
+	return ret;
+}
+
 /* ---- begin and end ------------------------------------------------------------ */
 
 int files_dump_begin(struct dump *dump)
@@ -538,6 +630,9 @@ int files_dump_end(struct dump *dump)
 
 		ret = ret ? ret : err;
 	}
+	while (files->nr_travellers)
+		close(files->travellers[--files->nr_travellers]);
+	free(files->travellers);
 	tdestroy(files->slots, free);
 	tdestroy(files->paths, path_slot_free);
 	identity_free(files->identity);

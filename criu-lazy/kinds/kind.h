@@ -132,6 +132,12 @@ int files_dump_task(struct dump *dump, struct task *task, uint32_t files_id);
 int files_dump_path(struct dump *dump, struct task *task, int fd, const char *link, uint32_t flags,
 		    uint32_t *id);
 
+/*
+ * A description that travels in a socket's queue, of which we got a descriptor by peeking: fd, taken
+ * over. The same description in a task or in another queue yields the same *id.
+ */
+int files_dump_travelling(struct dump *dump, const struct task *task, int fd, uint32_t *id);
+
 /* For the kinds' dump. A new object id, for an entry besides the one being dumped. */
 uint32_t files_dump_new_id(struct dump *dump);
 /* Appends an entry of its own to files.img. */
