@@ -128,9 +128,14 @@ static int dump_targets(const struct fd_probe *probe, EventpollFileEntry *epfd)
 
 static int epoll_dump(struct dump *dump, const struct fd_probe *probe, FileEntry *entry)
 {
-	EventpollFileEntry *epfd = message_new(EventpollFileEntry, eventpoll_file_entry);
+	EventpollFileEntry *epfd;
 	int ret;
 
+	/* Items are added where descriptors have their numbers; here nobody holds it. */
+	if (probe->number < 0)
+		return log_ret(-EOPNOTSUPP, "task %d: an epoll is in flight in a socket's queue",
+			       probe->task->pid);
+	epfd = message_new(EventpollFileEntry, eventpoll_file_entry);
 	if (!epfd)
 		return -ENOMEM;
 	entry->epfd = epfd;

@@ -77,7 +77,7 @@ static int dump_handle(const struct fd_probe *probe, const struct inotify_watch 
 	memcpy(fh->handle, watch->handle, watch->handle_bytes);
 	memcpy(key.handle, watch->handle, watch->handle_bytes);
 	ret = file_handle_path(probe->task->host_pid, &key, &fh->path);
-	number = ret ? find_descriptor(probe->task, watch) : -1;
+	number = ret && probe->number >= 0 ? find_descriptor(probe->task, watch) : -1;
 	if (number >= 0) {
 		wd->has_fd = true;
 		wd->fd = number;
@@ -182,19 +182,6 @@ static int inotify_collect(struct restore *restore, struct file_object *object)
 	return 0;
 }
 
-static int inotify_open(struct restore *restore, struct file_object *object, int *fd)
-{
-	scoped_fd int inotify = inotify_init1(IN_CLOEXEC);
-
-	if (inotify < 0)
-		return log_errno("inotify %#x: create", object->id);
-	if (own_fd_set_flags(inotify, object->entry->ify->flags))
-		return log_errno("inotify %#x: set flags %#x", object->id,
-				 object->entry->ify->flags);
-	*fd = take_fd(&inotify);
-	return 0;
-}
-
 /* In the task that holds the inotify; its descriptors are in place. */
 static int open_target(const InotifyWdEntry *wd, int *fd)
 {
@@ -271,6 +258,26 @@ static int inotify_add_watches(struct restore *restore, struct file_object *obje
 			return ret;
 	}
 	return drop_events(fd, object);
+}
+
+static int inotify_open(struct restore *restore, struct file_object *object, int *fd)
+{
+	scoped_fd int inotify = inotify_init1(IN_CLOEXEC);
+
+	if (inotify < 0)
+		return log_errno("inotify %#x: create", object->id);
+	if (own_fd_set_flags(inotify, object->entry->ify->flags))
+		return log_errno("inotify %#x: set flags %#x", object->id,
+				 object->entry->ify->flags);
+	/* In flight in a socket's queue: no task will do it. */
+	if (!file_object_is_held(object)) {
+		int ret = inotify_add_watches(restore, object, restore->tree.root, inotify, true);
+
+		if (ret)
+			return ret;
+	}
+	*fd = take_fd(&inotify);
+	return 0;
 }
 
 static const FownEntry *inotify_fown(const struct file_object *object)

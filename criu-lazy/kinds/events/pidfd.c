@@ -34,6 +34,9 @@ static int pidfd_dump(struct dump *dump, const struct fd_probe *probe, FileEntry
 	if (ret)
 		return log_ret(ret, "task %d: fd %d: pidfd without a pid in fdinfo",
 			       probe->task->pid, probe->number);
+	if (pid > 0 && probe->number < 0)
+		return log_ret(-EOPNOTSUPP, "task %d: a pidfd is in flight in a socket's queue",
+			       probe->task->pid);
 	if (probe->flags & PIDFD_THREAD)
 		return log_ret(-EOPNOTSUPP, "task %d: fd %d: pidfd of a thread (%d)",
 			       probe->task->pid, probe->number, innermost);

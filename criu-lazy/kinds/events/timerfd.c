@@ -109,20 +109,6 @@ static int timerfd_collect(struct restore *restore, struct file_object *object)
 	return 0;
 }
 
-static int timerfd_open(struct restore *restore, struct file_object *object, int *fd)
-{
-	const TimerfdEntry *tfd = object->entry->tfd;
-
-	scoped_fd int timer = timerfd_create(tfd->clockid, TFD_CLOEXEC);
-
-	if (timer < 0)
-		return log_errno("timerfd %#x: create on clock %u", object->id, tfd->clockid);
-	if (own_fd_set_flags(timer, tfd->flags))
-		return log_errno("timerfd %#x: set flags %#x", object->id, tfd->flags);
-	*fd = take_fd(&timer);
-	return 0;
-}
-
 static void make_absolute(const TimerfdEntry *tfd, struct timespec *value)
 {
 	struct timespec now;
@@ -167,6 +153,27 @@ static int timerfd_arm(struct restore *restore, struct file_object *object, cons
 		return log_errno("task %d: timerfd %#x: set %lu unread ticks (needs a kernel with "
 				 "CONFIG_CHECKPOINT_RESTORE)",
 				 task->pid, object->id, ticks);
+	return 0;
+}
+
+static int timerfd_open(struct restore *restore, struct file_object *object, int *fd)
+{
+	const TimerfdEntry *tfd = object->entry->tfd;
+
+	scoped_fd int timer = timerfd_create(tfd->clockid, TFD_CLOEXEC);
+
+	if (timer < 0)
+		return log_errno("timerfd %#x: create on clock %u", object->id, tfd->clockid);
+	if (own_fd_set_flags(timer, tfd->flags))
+		return log_errno("timerfd %#x: set flags %#x", object->id, tfd->flags);
+	/* In flight in a socket's queue: no task will do it. */
+	if (!file_object_is_held(object)) {
+		int ret = timerfd_arm(restore, object, restore->tree.root, timer, true);
+
+		if (ret)
+			return ret;
+	}
+	*fd = take_fd(&timer);
 	return 0;
 }
 
