@@ -31,6 +31,8 @@ struct unix_packet {
 	uint8_t *data;
 	uint8_t *sender; /* name of the datagram's sender, or NULL */
 	size_t sender_len;
+	uint32_t *rights; /* file objects that travel with it */
+	size_t nr_rights;
 };
 
 /* What all unix sockets of the images have in common; in file_table_priv(). */
@@ -48,8 +50,10 @@ const struct unix_packet *unix_queue_find(const struct unix_table *table, uint32
 					  size_t *count);
 /* Writes them all, or one, into `sender`, a socket connected to the one they wait in. Makes the
  * sender's buffer large: its options come later. Logged. */
-int unix_queue_send_one(const struct unix_packet *packet, int sender);
-int unix_queue_send(const struct unix_table *table, const struct file_object *object, int sender);
+int unix_queue_send_one(const struct restore *restore, const struct unix_packet *packet,
+			int sender);
+int unix_queue_send(const struct restore *restore, const struct unix_table *table,
+		    const struct file_object *object, int sender);
 
 /* ---- names, in unix_name.c ----------------------------------------------- */
 

@@ -3,6 +3,7 @@
  * Unread data of unix sockets: sk-queues.img. It is read with MSG_PEEK along SO_PEEK_OFF, so that
  * it stays where it is, and written back through the peer (or someone who plays it).
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "kinds/families.h"
 #include "kinds/sockets/sk_opts.h"
@@ -22,6 +24,7 @@ enum {
 	MAX_PACKET = 64 << 20,
 	STREAM_CHUNK = 256 << 10,
 	FIRST_BUFFER = 64 << 10,
+	MAX_RIGHTS = 253, /* SCM_MAX_FD */
 };
 
 /* ---- dump ---------------------------------------------------------------- */
@@ -31,6 +34,8 @@ struct peeked {
 	size_t cap;
 	struct sockaddr_un sender;
 	socklen_t sender_len;
+	int rights[MAX_RIGHTS]; /* ours now */
+	size_t nr_rights;
 };
 
 static int grow(struct peeked *packet, size_t wanted)
@@ -49,10 +54,26 @@ static int grow(struct peeked *packet, size_t wanted)
 	return 0;
 }
 
+static void close_rights(struct peeked *packet)
+{
+	while (packet->nr_rights)
+		close(packet->rights[--packet->nr_rights]);
+}
+
+static void take_rights(struct msghdr *msg, struct peeked *packet)
+{
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(msg); head; head = CMSG_NXTHDR(msg, head)) {
+		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+			continue;
+		packet->nr_rights = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(packet->rights, CMSG_DATA(head), packet->nr_rights * sizeof(int));
+	}
+}
+
 /* The next packet or piece of stream after what was peeked before; its length, or -EAGAIN. */
 static ssize_t peek(int fd, struct peeked *packet)
 {
-	char control[256];
+	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int)) + 256] __attribute__((aligned(8)));
 	struct iovec iov = { .iov_base = packet->data, .iov_len = packet->cap };
 	struct msghdr msg = {
 		.msg_name = &packet->sender,
@@ -67,6 +88,7 @@ static ssize_t peek(int fd, struct peeked *packet)
 	if (len < 0)
 		return -errno;
 	packet->sender_len = msg.msg_namelen;
+	take_rights(&msg, packet);
 	return len;
 }
 
@@ -81,6 +103,7 @@ static ssize_t peek_packet(int fd, struct peeked *packet, int *offset)
 		*offset += len > 0 ? len : 0;
 		return len;
 	}
+	close_rights(packet); /* they come again */
 	ret = grow(packet, len);
 	if (!ret && setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, offset, sizeof(*offset)))
 		ret = -errno;
@@ -91,12 +114,42 @@ static ssize_t peek_packet(int fd, struct peeked *packet, int *offset)
 	return len;
 }
 
-static int write_packet(struct dump *dump, uint32_t id, const struct peeked *packet, size_t len)
+/* Each becomes an object of files.img, and its id goes into scm. */
+static int dump_rights(struct dump *dump, const struct task *task, struct peeked *packet,
+		       ScmEntry *scm, uint32_t ids[MAX_RIGHTS])
+{
+	scm->type = SCM_RIGHTS;
+	scm->rights = ids;
+	for (size_t i = 0; i < packet->nr_rights; i++) {
+		int fd = packet->rights[i];
+
+		packet->rights[i] = -1;
+		int ret = files_dump_travelling(dump, task, fd, &ids[i]);
+
+		if (ret) {
+			close_rights(packet);
+			return ret;
+		}
+		scm->n_rights++;
+	}
+	packet->nr_rights = 0;
+	return 0;
+}
+
+static int write_packet(struct dump *dump, const struct task *task, uint32_t id,
+			struct peeked *packet, size_t len)
 {
 	SkPacketEntry entry = SK_PACKET_ENTRY__INIT;
+	ScmEntry scm = SCM_ENTRY__INIT, *scms[] = { &scm };
+	uint32_t ids[MAX_RIGHTS];
 	struct image *img;
 	int ret = files_dump_image(dump, IMG_SK_QUEUES, &img);
 
+	if (!ret && packet->nr_rights) {
+		ret = dump_rights(dump, task, packet, &scm, ids);
+		entry.scm = scms;
+		entry.n_scm = 1;
+	}
 	if (ret)
 		return ret;
 	entry.id_for = id;
@@ -134,29 +187,15 @@ static int dump_all(struct dump *dump, const struct fd_probe *probe, uint32_t id
 			return 0;
 		if (type == SOCK_STREAM)
 			packet.sender_len = 0;
-		ret = write_packet(dump, id, &packet, len);
+		ret = write_packet(dump, probe->task, id, &packet, len);
 	}
 	return ret;
-}
-
-/* Descriptors travelling in messages: "scm_fds" of fdinfo, since Linux 5.11. */
-static bool has_descriptors(const struct fd_probe *probe)
-{
-	const char *line = strstr(probe->fdinfo, "scm_fds:");
-
-	return line && atoi(line + strlen("scm_fds:"));
 }
 
 int unix_queue_dump(struct dump *dump, const struct fd_probe *probe, uint32_t id, int type)
 {
 	int before = sk_get_int(probe->fd, SOL_SOCKET, SO_PEEK_OFF, -1), start = 0, ret;
 
-	if (has_descriptors(probe))
-		return log_ret(
-			-EOPNOTSUPP,
-			"task %d: fd %d: unix socket holds messages with descriptors in flight "
-			"(SCM_RIGHTS)",
-			probe->task->pid, probe->number);
 	if (setsockopt(probe->fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof(start)))
 		return log_errno("task %d: fd %d: set SO_PEEK_OFF", probe->task->pid,
 				 probe->number);
@@ -173,9 +212,12 @@ static int take_packet(struct unix_table *table, struct image *img, const SkPack
 {
 	struct unix_packet *packets, *packet;
 
-	if (entry->n_scm)
-		return log_ret(-EOPNOTSUPP, "unix socket %#x: messages with descriptors in flight",
-			       entry->id_for);
+	for (size_t i = 0; i < entry->n_scm; i++) {
+		if (entry->scm[i]->type != SCM_RIGHTS || entry->n_scm > 1 ||
+		    entry->scm[i]->n_rights > MAX_RIGHTS)
+			return image_bad(img, "packet with control message %u of %zu files",
+					 entry->scm[i]->type, entry->scm[i]->n_rights);
+	}
 	if (entry->length > MAX_PACKET)
 		return image_bad(img, "packet of %u bytes", entry->length);
 	packets = realloc(table->packets, (table->nr_packets + 1) * sizeof(*packets));
@@ -189,6 +231,13 @@ static int take_packet(struct unix_table *table, struct image *img, const SkPack
 		return -ENOMEM;
 	table->nr_packets++;
 	packet->len = entry->length;
+	if (entry->n_scm && entry->scm[0]->n_rights) {
+		packet->nr_rights = entry->scm[0]->n_rights;
+		packet->rights = calloc(packet->nr_rights, sizeof(uint32_t));
+		if (!packet->rights)
+			return -ENOMEM;
+		memcpy(packet->rights, entry->scm[0]->rights, packet->nr_rights * sizeof(uint32_t));
+	}
 	if (entry->has_sender && entry->sender.len && entry->sender.len <= UNIX_NAME_MAX) {
 		packet->sender = malloc(entry->sender.len);
 		if (!packet->sender)
@@ -232,6 +281,7 @@ void unix_queue_free(struct unix_table *table)
 	for (size_t i = 0; i < table->nr_packets; i++) {
 		free(table->packets[i].data);
 		free(table->packets[i].sender);
+		free(table->packets[i].rights);
 	}
 	free(table->packets);
 }
@@ -256,10 +306,66 @@ const struct unix_packet *unix_queue_find(const struct unix_table *table, uint32
 	return *count ? &table->packets[low] : NULL;
 }
 
-int unix_queue_send_one(const struct unix_packet *packet, int sender)
+/* A file nobody holds is opened for the journey only. */
+static int get_right(const struct restore *restore, uint32_t id, int *fd)
+{
+	const struct file_object *object = file_table_find(restore->files, id);
+
+	if (object && object->master >= 0) {
+		*fd = fcntl(object->master, F_DUPFD_CLOEXEC, 0);
+		return *fd < 0 ? -errno : 0;
+	}
+	return files_open_path((struct restore *)restore, id, -1, fd);
+}
+
+static ssize_t send_rights(const struct restore *restore, const struct unix_packet *packet,
+			   int sender)
+{
+	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct iovec iov = { .iov_base = packet->data, .iov_len = packet->len };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = CMSG_SPACE(packet->nr_rights * sizeof(int)),
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+	int fds[MAX_RIGHTS], ret = 0;
+	size_t count = 0;
+	ssize_t len = -1;
+
+	while (!ret && count < packet->nr_rights) {
+		ret = get_right(restore, packet->rights[count], &fds[count]);
+		if (!ret)
+			count++;
+	}
+	if (!ret) {
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(head), fds, count * sizeof(int));
+		len = sendmsg(sender, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ret = len < 0 ? -errno : 0;
+	}
+	while (count)
+		close(fds[--count]);
+	return ret ? ret : len;
+}
+
+int unix_queue_send_one(const struct restore *restore, const struct unix_packet *packet, int sender)
 {
 	size_t done = 0;
 
+	if (packet->nr_rights) {
+		ssize_t len = send_rights(restore, packet, sender);
+
+		if (len < 0)
+			return log_ret(len, "unix socket %#x: put back a message with %zu files",
+				       packet->id, packet->nr_rights);
+		done = len;
+		if (done == packet->len)
+			return 0;
+	}
 	do {
 		ssize_t len = send(sender, packet->data + done, packet->len - done,
 				   MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -272,7 +378,8 @@ int unix_queue_send_one(const struct unix_packet *packet, int sender)
 	return 0;
 }
 
-int unix_queue_send(const struct unix_table *table, const struct file_object *object, int sender)
+int unix_queue_send(const struct restore *restore, const struct unix_table *table,
+		    const struct file_object *object, int sender)
 {
 	size_t count;
 	const struct unix_packet *packets = unix_queue_find(table, object->id, &count);
@@ -283,6 +390,6 @@ int unix_queue_send(const struct unix_table *table, const struct file_object *ob
 	if (count)
 		setsockopt(sender, SOL_SOCKET, SO_SNDBUFFORCE, &plenty, sizeof(plenty));
 	for (size_t i = 0; !ret && i < count; i++)
-		ret = unix_queue_send_one(&packets[i], sender);
+		ret = unix_queue_send_one(restore, &packets[i], sender);
 	return ret;
 }

@@ -208,12 +208,31 @@ static int need_accepted(struct restore *restore, struct file_object *object)
 	return 0;
 }
 
+/* What travels to us must be open before us; for a pair, before either end. */
+static int need_travellers(struct restore *restore, struct file_object *object, uint32_t receiver)
+{
+	size_t count;
+	const struct unix_packet *packets = unix_queue_find(table_of(restore), receiver, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < packets[i].nr_rights; k++) {
+			int ret = file_table_need(restore->files, object, packets[i].rights[k]);
+
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
 static int unix_depends(struct restore *restore, struct file_object *object)
 {
 	const UnixSkEntry *usk = entry_of(object);
 	const struct unix_object *priv = priv_of(object);
-	int ret = check_peer(object);
+	int ret = check_peer(object) ?: need_travellers(restore, object, object->id);
 
+	if (!ret && is_pair(object))
+		ret = need_travellers(restore, object, priv->peer->id);
 	if (ret)
 		return ret;
 	if (priv->peer && priv->peer != object && !is_pair(object)) {
@@ -337,8 +356,8 @@ static int open_pair(struct restore *restore, struct file_object *a, int *fd)
 	scoped_fd int end_a = fds[0];
 	scoped_fd int end_b = fds[1];
 
-	ret = ret ?: unix_queue_send(table, a, end_b);
-	ret = ret ?: unix_queue_send(table, b, end_a);
+	ret = ret ?: unix_queue_send(restore, table, a, end_b);
+	ret = ret ?: unix_queue_send(restore, table, b, end_a);
 	ret = ret ?: finish_socket(a, end_a);
 	ret = ret ?: finish_socket(b, end_b);
 	if (ret)
@@ -362,7 +381,7 @@ static int open_orphan(struct restore *restore, struct file_object *object, int 
 	ret = make_pair(table_of(restore), object, &gone, fds);
 	scoped_fd int end = fds[0];
 	scoped_fd int other = fds[1];
-	ret = ret ?: unix_queue_send(table_of(restore), object, other);
+	ret = ret ?: unix_queue_send(restore, table_of(restore), object, other);
 	if (ret)
 		return ret;
 	close(take_fd(&other));
@@ -403,7 +422,7 @@ static int send_datagrams(struct restore *restore, const struct file_object *obj
 		if (ret)
 			return log_ret(ret, "unix socket %#x: send its unread datagrams again",
 				       object->id);
-		ret = unix_queue_send_one(&packets[i], sender);
+		ret = unix_queue_send_one(restore, &packets[i], sender);
 		if (ret)
 			return ret;
 	}
