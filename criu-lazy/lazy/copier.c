@@ -47,9 +47,11 @@ static void run_job(struct copier *copier)
 		if (!atomic_load(&copier->is_recalled))
 			ret = uffd_copy(copier->uffd, piece->dst, piece->src, piece->len, true,
 					&piece->done);
+		if (ret != -ECANCELED)
+			copier->error = ret;
 		atomic_store(&copier->is_copying, false);
 		if (ret)
-			break; /* the engine has to look at what stopped it */
+			break;
 	}
 }
 
@@ -96,6 +98,7 @@ void copier_post(struct copier *copier)
 {
 	for (int i = 0; i < copier->count; i++)
 		copier->pieces[i].done = 0;
+	copier->error = 0;
 	atomic_store(&copier->is_recalled, false);
 	change_state(copier, COPIER_POSTED);
 }

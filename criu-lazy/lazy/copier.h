@@ -39,6 +39,7 @@ struct copier {
 	int uffd;
 	int count;
 	struct copy_piece pieces[COPIER_PIECES];
+	int error;   /* out: what stopped the job early, or 0 */
 	void *owner; /* the engine's: whose job it is */
 };
 

@@ -66,6 +66,7 @@ struct space {
 	int slot; /* in the journal */
 	struct owed owed;
 	struct space *parent; /* of a forked one, while that lives */
+	int solo_sweeps;      /* background rounds without copiers, after one met an obstacle */
 	bool is_forked;
 	bool is_gone;	  /* the address space is no more */
 	bool is_swept;	  /* the background has been once around */

@@ -27,6 +27,7 @@
 #define BACKOFF_MAX_NS 5000000ull
 #define UNEXPLAINED_NS 100000000ull
 #define JOB_SPAN       (2ull << 20)
+#define SOLO_SWEEPS    2 /* the rest of this one, and one from the start */
 #define RUNS_PER_PIECE 16
 
 static void backoff(struct space *space)
@@ -523,7 +524,10 @@ static bool has_job(const struct lazyd *lazyd, const struct space *space)
 	return false;
 }
 
-/* What a copier could not do stays owed; the engine's own copy will say why. */
+/*
+ * What a copier could not do stays owed. Copiers only try; pages that are there already, or cannot
+ * be read, or areas that are divided, are for the engine, which goes around without them.
+ */
 static void reap(struct lazyd *lazyd, struct copier *copier)
 {
 	struct space *space = copier->owner;
@@ -537,6 +541,12 @@ static void reap(struct lazyd *lazyd, struct copier *copier)
 			account(lazyd, area, piece->dst, piece->dst + piece->done,
 				CAUSE_BACKGROUND);
 	}
+	if (copier->error == -ESRCH || copier->error == -ENOSPC)
+		space->is_gone = true;
+	else if (copier->error == -EAGAIN || copier->error == -ENOMEM)
+		backoff(space);
+	else if (copier->error)
+		space->solo_sweeps = SOLO_SWEEPS;
 }
 
 void fill_reap(struct lazyd *lazyd, struct space *space)
@@ -607,6 +617,8 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 			return true;
 		/* Around again for what was skipped; the engine ends what owes nothing. */
 		space->cursor = 0;
+		if (space->solo_sweeps)
+			space->solo_sweeps--;
 		space->is_swept = true;
 		return true;
 	}
@@ -616,7 +628,7 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	}
 	if (space->cursor < area->start)
 		space->cursor = area->start;
-	if (is_quiet && area->kind != LAZY_RANGE_HUGETLB)
+	if (is_quiet && !space->solo_sweeps && area->kind != LAZY_RANGE_HUGETLB)
 		post_jobs(lazyd, space, area, &space->cursor);
 	if (fill_piece(lazyd, space, area, &space->cursor, area->end,
 		       is_quiet ? QUIET_PIECE : BUSY_PIECE, CAUSE_BACKGROUND))
