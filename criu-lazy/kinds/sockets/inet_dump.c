@@ -218,8 +218,8 @@ static int fill(struct dump *dump, const struct fd_probe *probe, InetSkEntry *is
 	ret = ret ?: inet_opts_dump(probe, isk);
 	if (ret)
 		return log_ret(ret, "task %d: fd %d: inet socket", probe->task->pid, probe->number);
-	return isk->proto == IPPROTO_TCP ? dump_tcp_state(dump, probe, isk)
-					 : dump_datagram_state(probe, isk, is_connected);
+	return inet_is_tcp(isk) ? dump_tcp_state(dump, probe, isk)
+				: dump_datagram_state(probe, isk, is_connected);
 }
 
 static bool is_supported(int type, int proto)

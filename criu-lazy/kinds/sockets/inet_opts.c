@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Options of ip(7), ipv6(7), raw(7) and tcp(7). Only what differs from a new socket is set. */
-#include <linux/in6.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <netinet/in.h>
@@ -16,7 +15,22 @@
 #ifndef ICMP_FILTER
 #define ICMP_FILTER 1
 #endif
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
 enum { FILTER_WORDS_4 = 1, FILTER_WORDS_6 = 8 };
+
+int inet_get_freebind(int fd, int family)
+{
+	return family == AF_INET6 ? sk_get_int(fd, SOL_IPV6, IPV6_FREEBIND, 0)
+				  : sk_get_int(fd, SOL_IP, IP_FREEBIND, 0);
+}
+
+int inet_set_freebind(int fd, int family, int value)
+{
+	return family == AF_INET6 ? setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &value, sizeof(value))
+				  : setsockopt(fd, SOL_IP, IP_FREEBIND, &value, sizeof(value));
+}
 
 /* ---- dump ---------------------------------------------------------------- */
 
@@ -64,7 +78,7 @@ static void dump_ip(int fd, int family, IpOptsEntry *ip)
 {
 	int initial_ttl = 0, ttl;
 
-	ip->freebind = sk_get_int(fd, SOL_IP, IP_FREEBIND, 0);
+	ip->freebind = inet_get_freebind(fd, family);
 	ip->has_freebind = ip->freebind;
 	ip->pktinfo = family == AF_INET ? sk_get_int(fd, SOL_IP, IP_PKTINFO, 0)
 					: sk_get_int(fd, SOL_IPV6, IPV6_RECVPKTINFO, 0);
@@ -117,7 +131,7 @@ int inet_opts_dump(const struct fd_probe *probe, InetSkEntry *isk)
 	}
 	if (isk->type == SOCK_RAW)
 		ret = dump_raw(probe->fd, isk->family, isk->proto, ip);
-	if (!ret && isk->proto == IPPROTO_TCP)
+	if (!ret && inet_is_tcp(isk))
 		ret = dump_tcp(probe->fd, isk);
 	return ret;
 }
@@ -140,7 +154,9 @@ int inet_opts_restore_early(int fd, const struct file_object *object)
 	int ret = 0;
 
 	if (isk->ip_opts && isk->ip_opts->freebind)
-		ret = set_int(fd, object, SOL_IP, IP_FREEBIND, 1, "IP_FREEBIND");
+		ret = inet_set_freebind(fd, isk->family, 1)
+			      ? log_errno("inet socket %#x: set IP_FREEBIND", object->id)
+			      : 0;
 	if (!ret && isk->family == AF_INET6 && isk->has_v6only)
 		ret = set_int(fd, object, SOL_IPV6, IPV6_V6ONLY, isk->v6only, "IPV6_V6ONLY");
 	return ret;
@@ -241,7 +257,7 @@ int inet_opts_restore(int fd, const struct file_object *object)
 
 	if (isk->ip_opts)
 		ret = restore_ip(fd, object, isk->ip_opts);
-	if (ret || isk->proto != IPPROTO_TCP)
+	if (ret || !inet_is_tcp(isk))
 		return ret;
 	ret = restore_old_keepalive(fd, object, isk->opts);
 	if (!ret && isk->tcp_opts)

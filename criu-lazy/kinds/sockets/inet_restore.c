@@ -21,7 +21,7 @@ enum { ADDRESS_WORDS_4 = 1, ADDRESS_WORDS_6 = 4 };
 
 static bool is_connection(const InetSkEntry *isk)
 {
-	return isk->proto == IPPROTO_TCP && isk->state != INET_STATE_LISTEN &&
+	return inet_is_tcp(isk) && isk->state != INET_STATE_LISTEN &&
 	       isk->state != INET_STATE_CLOSE;
 }
 
@@ -97,11 +97,6 @@ static int set_reuse(int fd, int value)
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
 }
 
-static int set_freebind(int fd, int value)
-{
-	return setsockopt(fd, SOL_IP, IP_FREEBIND, &value, sizeof(value));
-}
-
 /* A closed TCP socket still tells the port of its last connection, which it no longer holds; then
  * another socket of the set may have it. */
 static bool is_port_of_another(struct restore *restore, const struct file_object *object)
@@ -109,11 +104,10 @@ static bool is_port_of_another(struct restore *restore, const struct file_object
 	const InetSkEntry *isk = object->entry->isk;
 	struct file_object *other = NULL;
 
-	if (isk->proto != IPPROTO_TCP || isk->state != INET_STATE_CLOSE)
+	if (!inet_is_tcp(isk) || isk->state != INET_STATE_CLOSE)
 		return false;
 	while ((other = file_table_next(restore->files, other))) {
-		if (other != object && other->ops == &inet_kind &&
-		    other->entry->isk->proto == IPPROTO_TCP &&
+		if (other != object && other->ops == &inet_kind && inet_is_tcp(other->entry->isk) &&
 		    other->entry->isk->src_port == isk->src_port)
 			return true;
 	}
@@ -133,13 +127,14 @@ static int bind_address(struct restore *restore, const struct file_object *objec
 		return 0;
 	/* Connections that were closed with the task linger on in TIME_WAIT; and the address may
 	 * not be there yet, or IP_FREEBIND was taken back after bind. */
-	if (isk->proto == IPPROTO_TCP && set_reuse(fd, 1))
+	if (inet_is_tcp(isk) && set_reuse(fd, 1))
 		return log_errno("inet socket %#x: set SO_REUSEADDR", object->id);
-	if (is_far && set_freebind(fd, 1))
+	if (is_far && inet_set_freebind(fd, isk->family, 1))
 		return log_errno("inet socket %#x: set IP_FREEBIND", object->id);
 	if (bind(fd, &address.any, len))
 		ret = -errno;
-	if (is_far && set_freebind(fd, isk->ip_opts && isk->ip_opts->freebind) && !ret)
+	if (is_far && inet_set_freebind(fd, isk->family, isk->ip_opts && isk->ip_opts->freebind) &&
+	    !ret)
 		ret = -errno;
 	if (ret == -EADDRINUSE && is_port_of_another(restore, object)) {
 		log_info("inet socket %#x: closed, port %u is another's", object->id,
@@ -190,7 +185,7 @@ static int finish_socket(const struct file_object *object, int fd)
 	ret = ret ?: sk_opts_restore(fd, "inet socket", object->id, isk->opts);
 	if (ret)
 		return ret;
-	if (isk->proto == IPPROTO_TCP && set_reuse(fd, isk->opts->reuseaddr))
+	if (inet_is_tcp(isk) && set_reuse(fd, isk->opts->reuseaddr))
 		return log_errno("inet socket %#x: set SO_REUSEADDR", object->id);
 	/* Of an unconnected socket it fails but has its effect (inet_shutdown). */
 	if (how >= 0 && shutdown(fd, how) && errno != ENOTCONN)

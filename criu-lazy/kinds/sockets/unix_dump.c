@@ -113,7 +113,8 @@ static bool is_bound_file(const struct unix_info *info, const struct stat *st)
 	return S_ISSOCK(st->st_mode) && st->st_ino == info->vfs_ino && dev == info->vfs_dev;
 }
 
-/* A relative name was relative to the cwd of bind(2): most likely still the task's. */
+/* A relative name was relative to the cwd of bind(2): most likely still the task's. If the file is
+ * not there, it counts as unlinked, and any directory will do. */
 static int dump_directory(const struct fd_probe *probe, UnixSkEntry *usk)
 {
 	char link[40], path[4096];
@@ -140,11 +141,6 @@ static int dump_path(const struct fd_probe *probe, const struct unix_info *info,
 		 name[0] == '/' ? "root" : "cwd", name);
 	is_there = !lstat(path, &st) && is_bound_file(info, &st);
 	if (name[0] != '/') {
-		if (!is_there)
-			return log_ret(-EOPNOTSUPP,
-				       "task %d: fd %d: unix socket is bound to the relative name "
-				       "%s, which is not in the task's working directory",
-				       probe->task->pid, probe->number, name);
 		ret = dump_directory(probe, usk);
 		if (ret)
 			return log_ret(ret, "task %d: read the cwd link", probe->task->pid);
