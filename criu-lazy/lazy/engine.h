@@ -114,9 +114,10 @@ struct lazyd {
 	SLIST_HEAD(, segment) segments;
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
 	uint32_t nr_tasks, nr_hellos;
-	bool any_complete;   /* some task got all of its memory */
-	bool is_leaving;     /* SIGTERM or SIGINT: finish and go */
-	uint64_t last_fault; /* ns */
+	bool is_short_of_fds; /* said once */
+	bool any_complete;    /* some task got all of its memory */
+	bool is_leaving;      /* SIGTERM or SIGINT: finish and go */
+	uint64_t last_fault;  /* ns */
 	uint64_t last_report;
 	uint64_t quiet_since; /* ns: nothing left but announced tasks that never came */
 	struct copier copiers[COPIERS_MAX];

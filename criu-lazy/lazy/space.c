@@ -22,7 +22,7 @@
 #include "lazy/uffd.h"
 #include "util/log.h"
 
-enum { FAULTS_MAX = 1024 };
+enum { FAULTS_MAX = 1024, SHORT_OF_FDS_US = 500 };
 #define FORK_REMAP_RACE_NS 1000000000ull
 
 struct fault {
@@ -195,8 +195,11 @@ static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fau
 			continue;
 		if (len < 0 && (errno == EMFILE || errno == ENFILE)) {
 			/* The event stays queued and the forking thread waits (UFFD.md 14). */
-			log_warn("task %d: fork waits for a free descriptor", space->image_pid);
-			space->hold = lazy_now() + 1000000;
+			if (!lazyd->is_short_of_fds)
+				log_warn("task %d: its fork waits for a free descriptor",
+					 space->image_pid);
+			lazyd->is_short_of_fds = true;
+			usleep(SHORT_OF_FDS_US);
 		}
 		if (!nr)
 			break;
