@@ -53,10 +53,13 @@ static int read_inventory(struct restore *restore)
 	return 0;
 }
 
-/* A zombie has no threads: an empty list, or one of a zero. */
+/*
+ * A zombie has no threads: an empty list, or, from CRIU, one of a number that was never set. Its
+ * core image must say that it is dead too (take_state).
+ */
 static bool has_no_threads(const PstreeEntry *entry)
 {
-	return !entry->n_threads || (entry->n_threads == 1 && !entry->threads[0]);
+	return !entry->n_threads || (entry->n_threads == 1 && entry->threads[0] != entry->pid);
 }
 
 static int add_threads(struct task *task, const PstreeEntry *entry)
