@@ -50,7 +50,8 @@ static int pidfd_dump(struct dump *dump, const struct fd_probe *probe, FileEntry
 	entry->pidfd = pidfd;
 	pidfd->id = entry->id;
 	pidfd->ino = probe->st.st_ino;
-	pidfd->flags = probe->flags;
+	/* What pidfd_open(2) is to be called with: the open flags of any pidfd hold O_RDWR too. */
+	pidfd->flags = probe->flags & O_NONBLOCK;
 	pidfd->nspid = pid > 0 ? innermost : -1;
 	return fown_dump(dump, probe, &pidfd->fown);
 }
