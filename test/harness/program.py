@@ -11,9 +11,13 @@ COMPLAINTS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "stack smas
 
 
 class Program:
-    """Runs commands; keeps images and logs under one directory."""
+    """Runs commands; keeps images and logs under one directory.
+
+    binary is criu-lazy unless a test sets another one, e.g. a peer for the next command.
+    """
 
     def __init__(self, directory):
+        self.binary = paths.BINARY
         self.directory = directory
         self.images = directory / "images"
         self.images.mkdir()
@@ -21,7 +25,7 @@ class Program:
         self.commands = []
 
     def run(self, *args, timeout=60, check=True):
-        command = [str(paths.BINARY), *map(str, args)]
+        command = [str(self.binary), *map(str, args)]
         self.commands.append(shlex.join(command))
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=timeout, text=True,
@@ -59,7 +63,7 @@ class Program:
         return self.run(*words, check=check)
 
     def start_daemon(self):
-        command = [str(paths.BINARY), "lazy-pages", "-D", str(self.images), "-v4",
+        command = [str(self.binary), "lazy-pages", "-D", str(self.images), "-v4",
                    "-o", "lazy-pages.log"]
         self.commands.append(shlex.join(command) + " &")
         self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL,
