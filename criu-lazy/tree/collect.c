@@ -240,6 +240,9 @@ static int leader_is_gone(struct collect *collect, struct task *task)
 	if (ret && ret != -ESRCH)
 		return ret;
 	if (ret == 0 && stat.state == 'Z') {
+		/* It may have been counted before it ended: alone it is an ordinary zombie. */
+		if (task->nr_threads == 1 && task->threads[0].host_tid == task->host_pid)
+			drop_thread(task, 0);
 		if (task->nr_threads)
 			return log_ret(
 				-EOPNOTSUPP,
