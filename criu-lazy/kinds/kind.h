@@ -133,8 +133,8 @@ int files_dump_path(struct dump *dump, struct task *task, int fd, const char *li
 		    uint32_t *id);
 
 /*
- * A description that travels in a socket's queue, of which we got a descriptor by peeking: fd, taken
- * over. The same description in a task or in another queue yields the same *id.
+ * A description that travels in a socket's queue, of which we got a descriptor by peeking: fd,
+ * taken over. The same description in a task or in another queue yields the same *id.
  */
 int files_dump_travelling(struct dump *dump, const struct task *task, int fd, uint32_t *id);
 

@@ -135,8 +135,8 @@ static void hold_signals(sigset_t *saved)
 {
 	const uint64_t all = ~0ull;
 
-	/* Not through sigprocmask(3), which leaves 32 and 33 unblocked: the C library's own, and the
-	 * signals of its timers. One that comes while a thread is made would end the task. */
+	/* Not through sigprocmask(3), which leaves 32 and 33 unblocked: the C library's own, and
+	 * the signals of its timers. One that comes while a thread is made would end the task. */
 	sigprocmask(SIG_SETMASK, NULL, saved);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 }

@@ -80,7 +80,7 @@ struct task_facts {	       /* struct dump_task's priv */
 	struct proc_stat stat; /* all there is of a zombie, with status */
 	struct proc_rlimit limits[PROC_RLIMITS];
 	struct kernel_ids ids;
-	bool shares_files; /* ids.files is that of a task before this one */
+	bool shares_files;	     /* ids.files is that of a task before this one */
 	struct signal_queue pending; /* shared by the threads */
 	struct timer_facts *timers;  /* malloc */
 	size_t nr_timers;

@@ -98,7 +98,8 @@ static size_t put_prefix(char *buf, size_t size, enum log_level level, const cha
 	if (logger.with_pid)
 		len += snprintf(buf + len, size - len, "%6d: ", getpid());
 	if (level <= LOG_LEVEL_WARN)
-		len += snprintf(buf + len, size - len, "%s(%s:%d): ", level_word(level), file, line);
+		len += snprintf(buf + len, size - len, "%s(%s:%d): ", level_word(level), file,
+				line);
 	return len;
 }
 

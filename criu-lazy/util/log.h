@@ -44,12 +44,12 @@ void log_line(enum log_level level, const char *file, int line, const char *fmt,
 int log_line_errno(int err, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-#define log_err(...)   log_line(LOG_LEVEL_ERROR, __FILE__, __LINE__, __VA_ARGS__)
-#define log_warn(...)  log_line(LOG_LEVEL_WARN, __FILE__, __LINE__, __VA_ARGS__)
-#define log_info(...)  log_line(LOG_LEVEL_INFO, __FILE__, __LINE__, __VA_ARGS__)
-#define log_debug(...)                                                             \
-	do {                                                                       \
-		if (log_level() >= LOG_LEVEL_DEBUG)                                \
+#define log_err(...)  log_line(LOG_LEVEL_ERROR, __FILE__, __LINE__, __VA_ARGS__)
+#define log_warn(...) log_line(LOG_LEVEL_WARN, __FILE__, __LINE__, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LEVEL_INFO, __FILE__, __LINE__, __VA_ARGS__)
+#define log_debug(...)                                                              \
+	do {                                                                        \
+		if (log_level() >= LOG_LEVEL_DEBUG)                                 \
 			log_line(LOG_LEVEL_DEBUG, __FILE__, __LINE__, __VA_ARGS__); \
 	} while (0)
 

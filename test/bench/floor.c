@@ -96,8 +96,8 @@ static double copy_rate(size_t piece, int workers)
 	memset(src, 1, piece);
 	start = now();
 	for (int i = 0; i < workers; i++) {
-		work[i] = (struct copy_work){ uffd, area + AREA / workers * i, src,
-					      AREA / workers, piece };
+		work[i] = (struct copy_work){ uffd, area + AREA / workers * i, src, AREA / workers,
+					      piece };
 		pthread_create(&threads[i], NULL, copy_worker, &work[i]);
 	}
 	for (int i = 0; i < workers; i++)
@@ -145,7 +145,8 @@ static void fault_latency(int spins, double *p50, double *p99)
 {
 	static double samples[FAULTS];
 	char *area = map_area((size_t)FAULTS * PAGE);
-	struct handler handler = { .uffd = arm(area, (size_t)FAULTS * PAGE), .spins = spins,
+	struct handler handler = { .uffd = arm(area, (size_t)FAULTS * PAGE),
+				   .spins = spins,
 				   .src = map_area(PAGE) };
 	pthread_t thread;
 
@@ -176,7 +177,7 @@ int main(void)
 	       "\"copy_512k_2_workers_gbps\": %.2f, \"fault_sleep_p50_us\": %.1f, "
 	       "\"fault_sleep_p99_us\": %.1f, \"fault_spin_p50_us\": %.1f, "
 	       "\"fault_spin_p99_us\": %.1f}\n",
-	       copy_rate(4096, 1), copy_rate(65536, 1), copy_rate(524288, 1),
-	       copy_rate(524288, 2), p50[0], p99[0], p50[1], p99[1]);
+	       copy_rate(4096, 1), copy_rate(65536, 1), copy_rate(524288, 1), copy_rate(524288, 2),
+	       p50[0], p99[0], p50[1], p99[1]);
 	return 0;
 }

@@ -42,7 +42,8 @@ static int stdin_closed(void)
 
 static int connect_soon(int port)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_port = htons(port),
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	while (!stdin_closed()) {
