@@ -24,7 +24,8 @@ WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializ
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) -fno-strict-aliasing
 INCLUDES := -Icriu-lazy -Icompel/include -Icompel/arch/$(ARCH) -Icriu-lazy/arch/$(ARCH)
-LIBS := $(PKG_LIBS) -lpthread
+# What nothing is used of costs every command its loading.
+LIBS := -Wl,--as-needed -lc $(PKG_LIBS) -lpthread
 
 BIN := criu-lazy/criu-lazy
 PROTOS := $(wildcard images/*.proto)

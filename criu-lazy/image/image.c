@@ -52,6 +52,9 @@ int image_new(struct image_dir *dir, enum image_kind kind, uint64_t id, int flag
 		return log_ret(-ENOMEM, "image kind %d", (int)kind);
 	img->kind = image_kind_info(kind);
 	image_format_name(img->kind, id, img->name, sizeof(img->name));
+	/* Not truncated: ext4 writes a file that was, at once, when it is closed. */
+	if (flags & O_CREAT)
+		unlinkat(image_dir_fd(dir), img->name, 0);
 	img->fd = openat(image_dir_fd(dir), img->name, flags | O_CLOEXEC | O_NOCTTY, 0600);
 	if (img->fd < 0) {
 		int ret = errno == ENOENT && !(flags & O_CREAT)

@@ -77,7 +77,7 @@ static void put_u32(struct image *img, uint32_t value)
 int image_create(struct image_dir *dir, enum image_kind kind, uint64_t id, struct image **out)
 {
 	scoped_image struct image *img = NULL;
-	int ret = image_new(dir, kind, id, O_RDWR | O_CREAT | O_TRUNC, &img);
+	int ret = image_new(dir, kind, id, O_RDWR | O_CREAT | O_EXCL, &img);
 
 	if (ret)
 		return ret;
