@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 from harness import paths
@@ -42,18 +43,41 @@ def test_killed_at_random_moments(victim):
         torture(*args, *(["-S"] if victim == "supervisor" else []))
 
 
+class Daemon:
+    def __init__(self, directory):
+        self.directory = directory
+        self.log = directory / "log"
+        self.process = subprocess.Popen(
+            [paths.BINARY, "lazy-pages", "-D", directory, "-v4", "-o", self.log,
+             "--status-fd", "1"], stdout=subprocess.PIPE)
+        assert self.process.stdout.read(1) == b"\0"
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(10)
+        client.connect(str(self.directory / "lazy-pages.socket"))
+        return client
+
+    def say(self, data):
+        with self.connect() as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            return client.recv(64)
+
+    def stop(self):
+        assert self.process.poll() is None, self.log.read_text()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+
 @pytest.fixture
 def daemon(tmp_path):
-    log = tmp_path / "log"
-    process = subprocess.Popen(
-        [paths.BINARY, "lazy-pages", "-D", tmp_path, "-v4", "-o", log, "--status-fd", "1"],
-        stdout=subprocess.PIPE)
-    assert process.stdout.read(1) == b"\0"
-    yield tmp_path
-    assert process.poll() is None, log.read_text()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0, log.read_text()
-    process.stdout.close()
+    made = Daemon(tmp_path)
+    yield made
+    if made.process.poll() is None:
+        made.process.send_signal(signal.SIGTERM)
+    made.process.wait(10)
+    made.process.stdout.close()
 
 
 def hello(magic=MAGIC, version=VERSION, pid=5, ranges=0, eager=0, tasks=2, flags=0):
@@ -62,15 +86,6 @@ def hello(magic=MAGIC, version=VERSION, pid=5, ranges=0, eager=0, tasks=2, flags
 
 def area(start, end, kind=1, flags=0, page_size=PAGE):
     return struct.pack(RANGE, start, end, kind, flags, 0, 0, page_size)
-
-
-def say(directory, data):
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
-        client.connect(str(directory / "lazy-pages.socket"))
-        client.sendall(data)
-        client.shutdown(socket.SHUT_WR)
-        return client.recv(64)
 
 
 BAD = {
@@ -92,16 +107,56 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_hello_is_refused(name, daemon):
-    magic, status = struct.unpack("<Ii", say(daemon, BAD[name]))
+    magic, status = struct.unpack("<Ii", daemon.say(BAD[name]))
     assert magic == MAGIC and status < 0
+    assert daemon.stop() == 1, daemon.log.read_text()
 
 
 def test_half_a_hello_harms_nobody(daemon):
-    assert say(daemon, hello()[:10]) == b""
-    assert say(daemon, hello(ranges=3) + area(PAGE, 2 * PAGE)) == b""
-    assert say(daemon, b"") == b""
+    assert daemon.say(hello()[:10]) == b""
+    assert daemon.say(hello(ranges=3) + area(PAGE, 2 * PAGE)) == b""
+    assert daemon.say(b"") == b""
+    assert daemon.stop() == 0, daemon.log.read_text()
 
 
 def test_a_task_without_memory_is_counted(daemon):
-    magic, status = struct.unpack("<Ii", say(daemon, hello()))
+    magic, status = struct.unpack("<Ii", daemon.say(hello()))
     assert magic == MAGIC and status == 0
+    assert daemon.stop() == 0, daemon.log.read_text()
+
+
+@pytest.mark.parametrize("last_words", [b"", hello()[:10], hello(magic=1)])
+def test_a_task_that_leaves_is_not_waited_for(last_words, daemon):
+    with daemon.connect() as first, daemon.connect() as second:
+        first.sendall(hello())
+        assert struct.unpack("<Ii", first.recv(64)) == (MAGIC, 0)
+        second.sendall(last_words)
+    assert daemon.process.wait(1.5) == 1, daemon.log.read_text()
+    assert "1 of 2 tasks came" in daemon.log.read_text()
+
+
+def test_when_no_task_says_hello_the_daemon_ends(daemon):
+    daemon.connect().close()
+    assert daemon.process.wait(5) == 1, daemon.log.read_text()
+
+
+def test_a_second_daemon_is_refused_and_counts_as_nobody(daemon):
+    second = subprocess.run([paths.BINARY, "lazy-pages", "-D", daemon.directory],
+                            capture_output=True, text=True, timeout=10)
+    assert second.returncode == 1 and "a daemon listens there" in second.stdout + second.stderr
+    time.sleep(2.5)
+    assert daemon.stop() == 0, daemon.log.read_text()
+
+
+@pytest.mark.parametrize("mode", ["lazy", "daemon"])
+def test_a_failed_restore_ends_the_daemon(mode, victim, program):
+    subject = victim("mem_private")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    script = program.directory / "fail"
+    script.write_text('#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != pre-resume ]\n')
+    script.chmod(0o755)
+    done = program.restore(mode, "--action-script", script, check=False)
+    assert done.returncode == 1
+    if mode == "daemon":
+        program.daemon.wait(5)  # all pages may have been there before the script failed

@@ -121,8 +121,6 @@ static uint64_t tend_spaces(struct lazyd *lazyd)
 		if (space->nr_parked)
 			fill_parked(lazyd, space);
 		if (is_settled(space)) {
-			if (!space->is_gone)
-				lazyd->any_complete = true;
 			space_end(lazyd, space);
 			lazyd->stats.complete = lazy_now();
 		} else if (space->hold > now && space->hold - now < wait) {
@@ -154,28 +152,33 @@ static bool copy_piece(struct lazyd *lazyd)
 	return false;
 }
 
-/* Every task that came has died and the others do not come: that restore has failed. */
+/*
+ * A restore connects for all of its tasks before it forks the first one. So when no connection is
+ * left, who has not come does not come; the wait is for other clients, which may connect one by
+ * one.
+ */
 static bool is_abandoned(struct lazyd *lazyd)
 {
-	if (!lazyd->nr_hellos || lazyd->any_complete || !LIST_EMPTY(&lazyd->conns))
+	if (!lazyd->nr_hellos && !lazyd->nr_lost)
 		return false;
 	if (!lazyd->quiet_since)
 		lazyd->quiet_since = lazy_now();
-	if (lazy_now() - lazyd->quiet_since < MISSING_NS)
+	if ((!lazyd->nr_tasks || lazyd->nr_hellos + lazyd->nr_lost < lazyd->nr_tasks) &&
+	    lazy_now() - lazyd->quiet_since < MISSING_NS)
 		return false;
-	log_err("%u of %u tasks came, and have ended: the restore has failed", lazyd->nr_hellos,
-		lazyd->nr_tasks);
-	lazyd->error = -ESRCH;
+	log_err("%u of %u tasks came: the restore has failed", lazyd->nr_hellos, lazyd->nr_tasks);
+	lazyd->error = lazyd->error ? lazyd->error : -ESRCH;
 	return true;
 }
 
+/* No space is left. */
 static bool is_finished(struct lazyd *lazyd)
 {
-	if (lazyd->is_leaving && LIST_EMPTY(&lazyd->conns))
+	if (!LIST_EMPTY(&lazyd->conns))
+		return false;
+	if (lazyd->is_leaving || (lazyd->nr_tasks && lazyd->nr_hellos >= lazyd->nr_tasks))
 		return true;
-	if (!lazyd->nr_tasks || lazyd->nr_hellos < lazyd->nr_tasks)
-		return is_abandoned(lazyd);
-	return LIST_EMPTY(&lazyd->conns);
+	return is_abandoned(lazyd);
 }
 
 int engine_run(struct lazyd *lazyd)

@@ -114,12 +114,12 @@ struct lazyd {
 	SLIST_HEAD(, segment) segments;
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
 	uint32_t nr_tasks, nr_hellos;
+	uint32_t nr_lost; /* connections that ended without a hello, or with one that was refused */
 	bool is_short_of_fds; /* said once */
-	bool any_complete;    /* some task got all of its memory */
 	bool is_leaving;      /* SIGTERM or SIGINT: finish and go */
 	uint64_t last_fault;  /* ns */
 	uint64_t last_report;
-	uint64_t quiet_since; /* ns: nothing left but announced tasks that never came */
+	uint64_t quiet_since; /* ns: nobody is served or connected, yet not all have come */
 	struct copier copiers[COPIERS_MAX];
 	int nr_copiers;
 	char *huge_buffer; /* one huge page put together */

@@ -48,22 +48,34 @@ static const struct lazy_eager *conn_eager(const struct conn *conn)
 	return (const void *)(conn->body + conn->hello.nr_ranges * sizeof(struct lazy_range));
 }
 
-void conn_accept(struct lazyd *lazyd)
+static bool accept_one(struct lazyd *lazyd)
 {
 	int fd = accept4(lazyd->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct conn *conn = fd < 0 ? NULL : calloc(1, sizeof(*conn));
 
 	if (fd < 0)
-		return;
+		return false;
+	lazyd->quiet_since = 0;
 	if (!conn) {
 		close(fd);
-		return;
+		lazyd->nr_lost++;
+		return true;
 	}
 	conn->fd = fd;
 	conn->uffd = -1;
 	LIST_INSERT_HEAD(&lazyd->conns, conn, link);
-	if (engine_watch(lazyd, fd, &conn->watch, WATCH_CONN, conn))
+	if (engine_watch(lazyd, fd, &conn->watch, WATCH_CONN, conn)) {
+		lazyd->nr_lost++;
 		conn_close(lazyd, conn);
+	}
+	return true;
+}
+
+/* All that wait: with none accepted and none waiting, nobody is on the way (engine.c). */
+void conn_accept(struct lazyd *lazyd)
+{
+	while (accept_one(lazyd))
+		;
 }
 
 void conn_close(struct lazyd *lazyd, struct conn *conn)
@@ -441,6 +453,24 @@ static int advance(struct lazyd *lazyd, struct conn *conn)
 	return 0;
 }
 
+/* The task came, was refused, or left without a word: in each case it is waited for no more. */
+static void settle(struct lazyd *lazyd, struct conn *conn, int status)
+{
+	if (!status) {
+		lazyd->nr_tasks = conn->hello.nr_tasks;
+		lazyd->nr_hellos++;
+	} else {
+		lazyd->nr_lost++;
+	}
+	if (status == -ECONNRESET) {
+		log_warn("a task left without a hello");
+		return;
+	}
+	if (status)
+		lazyd->error = lazyd->error ? lazyd->error : status;
+	answer(lazyd, conn, status);
+}
+
 void conn_ready(struct lazyd *lazyd, struct conn *conn)
 {
 	int ret;
@@ -454,12 +484,6 @@ void conn_ready(struct lazyd *lazyd, struct conn *conn)
 		ret = check_body(conn);
 	if (!ret)
 		ret = serve(lazyd, conn);
-	if (!ret) {
-		lazyd->quiet_since = 0;
-		lazyd->nr_tasks = conn->hello.nr_tasks;
-		lazyd->nr_hellos++;
-	}
-	if (ret != -ECONNRESET)
-		answer(lazyd, conn, ret);
+	settle(lazyd, conn, ret);
 	conn_close(lazyd, conn);
 }

@@ -79,14 +79,17 @@ static int probe(struct lazyd *lazyd)
 	return 0;
 }
 
-/* Is a daemon of ours listening there already? A dead one's socket is removed. */
+/*
+ * Is a daemon of ours listening there already? A dead one's socket is removed. Asked with a socket
+ * of another type, which the living refuse with EPROTOTYPE: a connection would count as a task.
+ */
 static int clear_old_socket(int dir, const struct sockaddr_un *addr)
 {
-	scoped_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return log_errno("socket");
-	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)))
+	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) || errno == EPROTOTYPE)
 		return log_ret(-EADDRINUSE, "%s: a daemon listens there", LAZY_SOCKET_NAME);
 	if (errno != ECONNREFUSED && errno != ENOENT)
 		return log_errno("%s", LAZY_SOCKET_NAME);
