@@ -32,6 +32,30 @@ def test_leaves_the_tree_alone(number, victim, tmp_path):
     subject.finish()
 
 
+def test_takes_nothing_from_an_earlier_set(victim, program):
+    """Data of the first set must not come back with the second, nor a failed dump look whole."""
+    first = victim("pipe_data")
+    program.dump(first.pid, "--leave-running")
+    assert (program.images / "pipes-data.img").exists()
+    second = victim("sig_actions")
+    program.dump(second.pid, "--leave-running")
+    assert not (program.images / "pipes-data.img").exists()
+    assert not (program.images / f"core-{first.pid}.img").exists()
+    # A limit on the size of files makes the dump fail in the middle.
+    failed = subprocess.run(["prlimit", "--fsize=8192", paths.BINARY, "dump", "-t", str(first.pid),
+                             "-D", program.images, "-R", "-o", "dump.log"], check=False,
+                            stdin=subprocess.DEVNULL, preexec_fn=ignore_file_size_signal)
+    assert failed.returncode == 1
+    assert not (program.images / "inventory.img").exists()
+    wait_for(lambda: is_free(first.pid), 10, "end of tracing")
+    first.finish()
+    second.finish()
+
+
+def ignore_file_size_signal():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
 def test_leaves_it_stopped_and_running(victim, program):
     subject = victim("busy_threads")
     program.dump(subject.pid, "--leave-stopped")

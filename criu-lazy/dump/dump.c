@@ -179,6 +179,12 @@ static int dump_descriptors(struct dump *dump, struct task *task)
 	return ret ? ret : fs_dump_task(dump, task);
 }
 
+/* What can be refused from outside has been: only now an earlier set in the directory has to go. */
+static int phase_clear(struct dump *dump)
+{
+	return image_dir_clear(dump->images);
+}
+
 static int phase_files(struct dump *dump)
 {
 	int ret = files_dump_begin(dump);
@@ -280,6 +286,7 @@ static const struct phase {
 	{ "check sessions", sessions_check },
 	{ "ids", ids_collect },
 	{ "check memory", phase_check_memory },
+	{ "clear", phase_clear },
 	{ "files", phase_files },
 	{ "ask", phase_ask },
 	{ "tasks", phase_tasks },

@@ -3,6 +3,7 @@
 #include "image/image.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "image/impl.h"
@@ -58,6 +59,39 @@ void image_dir_close(struct image_dir *dir)
 		free(dir);
 		dir = parent;
 	}
+}
+
+static bool is_of_a_set(const char *name)
+{
+	for (int i = 0; i < IMG_KINDS_COUNT; i++) {
+		const struct image_kind_info *kind = image_kind_info((enum image_kind)i);
+
+		if (kind->frame != IMAGE_FRAME_SERVICE && image_name_is_of(kind, name))
+			return true;
+	}
+	return false;
+}
+
+/* The inventory first: what is left of a set that is half removed is none. */
+int image_dir_clear(struct image_dir *dir)
+{
+	scoped_fd int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	scoped_dir DIR *list = NULL;
+	const struct dirent *entry;
+
+	if (unlinkat(dir->fd, image_kind_info(IMG_INVENTORY)->pattern, 0) && errno != ENOENT)
+		return log_errno("images directory: remove the inventory of an earlier set");
+	list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list)
+		return log_errno("images directory: list");
+	take_fd(&fd);
+	while ((entry = readdir(list))) {
+		if (is_of_a_set(entry->d_name) && unlinkat(dir->fd, entry->d_name, 0) &&
+		    errno != ENOENT)
+			return log_errno("images directory: remove %s of an earlier set",
+					 entry->d_name);
+	}
+	return 0;
 }
 
 int image_dir_fd(const struct image_dir *dir)

@@ -40,6 +40,19 @@ int image_format_name(const struct image_kind_info *kind, uint64_t id, char *buf
 	return len >= 0 && (size_t)len < size ? 0 : -EINVAL;
 }
 
+bool image_name_is_of(const struct image_kind_info *kind, const char *name)
+{
+	const char *mark = strchr(kind->pattern, '%');
+	size_t before = mark ? (size_t)(mark - kind->pattern) : 0, digits;
+
+	if (!mark)
+		return !strcmp(name, kind->pattern);
+	if (strncmp(name, kind->pattern, before))
+		return false;
+	digits = strspn(name + before, mark[1] == 'x' ? "0123456789abcdef" : "0123456789");
+	return digits && !strcmp(name + before + digits, mark + 2);
+}
+
 int image_new(struct image_dir *dir, enum image_kind kind, uint64_t id, int flags,
 	      struct image **out)
 {
@@ -78,7 +91,8 @@ int image_log_missing(enum image_kind kind, uint64_t id)
 
 void image_free(struct image *img)
 {
-	close(img->fd);
+	if (img->fd >= 0)
+		close(img->fd);
 	free(img->buf);
 	free(img);
 }
@@ -90,8 +104,13 @@ int image_close(struct image **img)
 
 	if (!closing)
 		return 0;
-	if (closing->is_writer)
+	if (closing->is_writer) {
 		ret = closing->error ? closing->error : image_flush(closing);
+		/* Some file systems (NFS) tell only now that what was written is lost. */
+		if (close(closing->fd) && errno != EINTR && !ret)
+			ret = log_errno("image %s: close", closing->name);
+		closing->fd = -1;
+	}
 	image_free(closing);
 	return ret;
 }

@@ -115,6 +115,12 @@ struct image_dir;
 int image_dir_open(const char *path, int dirfd, struct image_dir **out);
 void image_dir_close(struct image_dir *dir);
 int image_dir_fd(const struct image_dir *dir);
+/*
+ * Before a new set is written: removes what an earlier one has left, that is every file with the
+ * name of an image (not statistics and caches, nor the link "parent"). Images that are optional
+ * would else be taken for the new set's, and an old inventory would make a failed dump look whole.
+ */
+int image_dir_clear(struct image_dir *dir);
 /* The parent set, opened on first use and owned by dir; *out NULL if there is none. A chain that
  * bites its tail or is absurdly deep is -ELOOP. Not thread safe. */
 int image_dir_parent(struct image_dir *dir, struct image_dir **out);

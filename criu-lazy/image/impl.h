@@ -48,5 +48,7 @@ int image_flush(struct image *img);
 
 /* The file name of (kind, id); -EINVAL if it does not fit. */
 int image_format_name(const struct image_kind_info *kind, uint64_t id, char *buf, size_t size);
+/* Could name be of that kind with some id in digits? */
+bool image_name_is_of(const struct image_kind_info *kind, const char *name);
 
 #endif

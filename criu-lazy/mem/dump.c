@@ -310,6 +310,8 @@ static int copy_pages(struct mem_dump *mem, uint32_t pages_id)
 		.nr_threads = page_copy_threads(mem->bytes),
 	};
 	ret = copy.out_fd < 0 ? copy.out_fd : page_copy_run(&copy);
+	if (!ret)
+		ret = image_close(&pages);
 	mem->dump->counters.memwrite_us += now_us() - started;
 	return ret;
 }

@@ -140,7 +140,8 @@ static int write_pages(struct dump *dump, uint32_t shmid, uint32_t pages_id, int
 		.out_fd = image_fd(pages),
 		.nr_threads = page_copy_threads(list->bytes),
 	};
-	return copy.out_fd < 0 ? copy.out_fd : page_copy_run(&copy);
+	ret = copy.out_fd < 0 ? copy.out_fd : page_copy_run(&copy);
+	return ret ? ret : image_close(&pages);
 }
 
 static int dump_content(struct dump *dump, uint32_t shmid, int fd, const struct stat *st)

@@ -273,6 +273,28 @@ static void test_parent(void)
 	unlinkat(image_dir_fd(dir), "parent", 0);
 }
 
+/* All that a set consists of goes, and nothing else. */
+static void test_clear(void)
+{
+	static const char *const set[] = {
+		"inventory.img",    "core-77.img",   "pages-1.img",
+		"ghost-file-a.img", "sk-queues.img", "tmpfs-5.tar.gz.img"
+	};
+	static const char *const others[] = { "stats-dump",  "dump.log", "core-.img",
+					      "core-7a.img", "my.img",	 "sk-queues.img.old" };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(set) / sizeof(*set); i++)
+		put_file(set[i], "x", 1);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		put_file(others[i], "x", 1);
+	check_eq(image_dir_clear(dir), 0);
+	for (size_t i = 0; i < sizeof(set) / sizeof(*set); i++)
+		check(fstatat(image_dir_fd(dir), set[i], &st, 0) && errno == ENOENT);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		check_eq(unlinkat(image_dir_fd(dir), others[i], 0), 0);
+}
+
 int main(void)
 {
 	log_setup(-1, LOG_LEVEL_NONE, false);
@@ -287,6 +309,7 @@ int main(void)
 	test_bit_flips();
 	test_not_a_file();
 	test_parent();
+	test_clear();
 	for (const char *const *name =
 		     (const char *const[]){ "stats-restore", "core-77.img", "pipes-data.img",
 					    "pagemap-3.img", NULL };
