@@ -86,12 +86,10 @@ static inline void victim_sleep_ms(long ms)
 static inline void victim_ready(void)
 {
 	char path[512];
-	int fd;
 
+	/* Without a descriptor, which the harness might see. */
 	victim_path(path, sizeof(path), "ready");
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	require(fd >= 0, "create %s", path);
-	close(fd);
+	require(!mknod(path, S_IFREG | 0666, 0) || errno == EEXIST, "create %s", path);
 	victim_path(path, sizeof(path), "go");
 	while (access(path, F_OK))
 		victim_sleep_ms(5);
