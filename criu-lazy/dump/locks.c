@@ -11,6 +11,7 @@
 
 #include "dump/phases.h"
 #include "file-lock.pb-c.h"
+#include "task/facts.h"
 #include "util/log.h"
 
 static int write_lock(struct dump *dump, const struct task *task, int fd,
@@ -48,6 +49,22 @@ static int dump_lock(struct dump *dump, const struct task *task, int fd,
 	return write_lock(dump, task, fd, lock);
 }
 
+/* Who took it: the task, or another one of those that share its descriptors. */
+static const struct task *find_owner(const struct dump *dump, const struct task *task,
+				     pid_t host_pid)
+{
+	const struct task *other;
+
+	tree_for_each (other, &dump->tree) {
+		if (other->host_pid == host_pid)
+			return other->state != TASK_DEAD && task_facts(other)->ids.files ==
+								    task_facts(task)->ids.files
+				       ? other
+				       : NULL;
+	}
+	return NULL;
+}
+
 int locks_dump_descriptor(struct dump *dump, const struct task *task, int fd, const char *fdinfo,
 			  bool is_new)
 {
@@ -55,6 +72,7 @@ int locks_dump_descriptor(struct dump *dump, const struct task *task, int fd, co
 	const char *at;
 
 	for (at = strstr(fdinfo, word); at; at = strstr(at, word)) {
+		const struct task *owner;
 		struct lock_line lock;
 		int ret;
 
@@ -64,10 +82,12 @@ int locks_dump_descriptor(struct dump *dump, const struct task *task, int fd, co
 			return log_ret(ret, "task %d: fd %d: lock line", task->pid, fd);
 		/* POSIX locks belong to the process that took them, the others to the open file
 		 * description, which tasks may share. */
-		if (lock.is_waiting ||
-		    (lock.kind == LOCK_KIND_POSIX ? lock.pid != task->host_pid : !is_new))
+		if (lock.is_waiting || (lock.kind != LOCK_KIND_POSIX && !is_new))
 			continue;
-		ret = dump_lock(dump, task, fd, &lock);
+		owner = lock.kind == LOCK_KIND_POSIX ? find_owner(dump, task, lock.pid) : task;
+		if (!owner)
+			continue;
+		ret = dump_lock(dump, owner, fd, &lock);
 		if (ret)
 			return ret;
 	}

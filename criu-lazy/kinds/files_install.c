@@ -53,37 +53,40 @@ int files_highest_number(const struct restore *restore, const struct task *task)
 
 /* ---- our own descriptors -------------------------------------------------------------- */
 
-static int move_above(int *fd, int highest)
+/* What others may use too is left where it is. */
+static int move_above(int *fd, int highest, bool is_shared)
 {
 	int moved;
 
-	if (*fd < 0 || *fd > highest)
+	if (*fd < 0 || (*fd > highest && !is_shared))
 		return 0;
 	moved = fcntl(*fd, F_DUPFD_CLOEXEC, highest + 1);
 	if (moved < 0)
 		return log_errno("move descriptor %d above %d", *fd, highest);
-	close(*fd);
+	if (!is_shared)
+		close(*fd);
 	*fd = moved;
 	return 0;
 }
 
 /* Standard error becomes the task's: without a log of its own, lines go to a duplicate of ours. */
-static int keep_log(int highest)
+static int keep_log(int highest, bool is_shared)
 {
 	int fd = log_fd();
-	int ret;
+	int ret = 0;
 
 	if (fd < 0)
 		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, highest + 1);
+	else
+		ret = move_above(&fd, highest, is_shared);
 	if (fd < 0)
 		return 0; /* there is none */
-	ret = move_above(&fd, highest);
 	if (!ret)
 		log_set_fd(fd);
 	return ret;
 }
 
-static int keep_ours(int *const keep[], size_t nr_keep, int highest)
+static int keep_ours(int *const keep[], size_t nr_keep, int highest, bool is_shared)
 {
 	bool has_log = false;
 	int ret = 0;
@@ -91,14 +94,15 @@ static int keep_ours(int *const keep[], size_t nr_keep, int highest)
 	for (size_t i = 0; !ret && i < nr_keep; i++) {
 		bool is_log = *keep[i] >= 0 && *keep[i] == log_fd();
 
-		ret = move_above(keep[i], highest);
+		/* Each is the task's alone, but for the log. */
+		ret = move_above(keep[i], highest, is_shared && is_log);
 		if (!ret && *keep[i] >= 0 && fcntl(*keep[i], F_SETFD, FD_CLOEXEC))
 			ret = log_errno("descriptor %d to keep", *keep[i]);
 		if (!ret && is_log)
 			log_set_fd(*keep[i]);
 		has_log |= is_log;
 	}
-	return ret || has_log ? ret : keep_log(highest);
+	return ret || has_log ? ret : keep_log(highest, is_shared);
 }
 
 static int compare_ints(const void *left, const void *right)
@@ -108,11 +112,12 @@ static int compare_ints(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* Closes everything but the numbers of the table and ours. */
+/* Closes everything but the numbers of the table and ours, or those of all that share it. */
 static int close_others(const struct install *in, int *const keep[], size_t nr_keep)
 {
-	scoped_free int *wanted = calloc(in->fds->nr_slots + nr_keep + 2, sizeof(int));
-	size_t count = 0;
+	const struct table_share *share = in->fds->share;
+	size_t count = 0, nr_shared = share ? share->nr_keep : 0;
+	scoped_free int *wanted = calloc(in->fds->nr_slots + nr_keep + nr_shared + 2, sizeof(int));
 	unsigned int from = 0;
 
 	if (!wanted)
@@ -125,6 +130,10 @@ static int close_others(const struct install *in, int *const keep[], size_t nr_k
 	}
 	if (log_fd() >= 0)
 		wanted[count++] = log_fd();
+	for (size_t i = 0; i < nr_shared; i++) {
+		if (share->keep[i] >= 0)
+			wanted[count++] = share->keep[i];
+	}
 	if (count)
 		qsort(wanted, count, sizeof(int), compare_ints);
 	for (size_t i = 0; i <= count; i++) {
@@ -306,6 +315,44 @@ static int put_late(struct install *in)
 	return 0;
 }
 
+/* ---- tables of several tasks -------------------------------------------------------------- */
+
+static void futex_wait_for(uint32_t *word, uint32_t least)
+{
+	uint32_t value;
+
+	/* Whoever fails is the end of all of us: the restorer kills. */
+	while ((value = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < least)
+		syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+}
+
+static int share_ours(struct install *in, int *const keep[], size_t nr_keep)
+{
+	struct table_share *share = in->fds->share;
+	size_t count = nr_keep + (log_fd() >= 0), at;
+
+	at = __atomic_fetch_add(&share->nr_keep, (uint32_t)count, __ATOMIC_SEQ_CST);
+	if (count > SHARE_KEEP_MAX || at > SHARE_KEEP_MAX - count)
+		return log_ret(-EMFILE, "task %d: descriptors of the restore", in->task->pid);
+	for (size_t i = 0; i < nr_keep; i++)
+		share->keep[at++] = *keep[i];
+	if (log_fd() >= 0)
+		share->keep[at] = log_fd();
+	__atomic_add_fetch(&share->arrived, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &share->arrived, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	if (in->fds->holder == in->task)
+		futex_wait_for(&share->arrived, in->fds->nr_users);
+	else
+		futex_wait_for(&share->is_done, 1);
+	return 0;
+}
+
+static void tell_done(struct table_share *share)
+{
+	__atomic_store_n(&share->is_done, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &share->is_done, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 /* ---- the end -----------------------------------------------------------------------------------
  */
 
@@ -331,8 +378,13 @@ static int post_open(struct install *in)
 
 static int install(struct install *in, int *const keep[], size_t nr_keep)
 {
-	int ret = keep_ours(keep, nr_keep, in->highest);
+	struct table_share *share = in->fds->share;
+	int ret = keep_ours(keep, nr_keep, in->highest, share);
 
+	if (!ret && share)
+		ret = share_ours(in, keep, nr_keep);
+	if (!ret && share && in->fds->holder != in->task)
+		return 0;
 	if (!ret)
 		ret = find_places(in);
 	if (!ret)
@@ -341,7 +393,11 @@ static int install(struct install *in, int *const keep[], size_t nr_keep)
 		ret = close_others(in, keep, nr_keep);
 	if (!ret)
 		ret = put_late(in);
-	return ret ? ret : post_open(in);
+	if (!ret)
+		ret = post_open(in);
+	if (!ret && share)
+		tell_done(share);
+	return ret;
 }
 
 int files_install(struct restore *restore, struct task *task, int *const keep[], size_t nr_keep)

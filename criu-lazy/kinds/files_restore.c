@@ -122,6 +122,23 @@ static int share_late_states(struct file_table *table)
 	return 0;
 }
 
+static int share_tables(struct file_table *table)
+{
+	for (size_t i = 0; i < table->nr_tables; i++) {
+		struct fd_table *fds = &table->tables[i];
+
+		if (fds->nr_users < 2)
+			continue;
+		fds->share = mmap(NULL, sizeof(*fds->share), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (fds->share == MAP_FAILED) {
+			fds->share = NULL;
+			return log_errno("files: shared memory");
+		}
+	}
+	return 0;
+}
+
 static void files_undo(void *arg, bool failed)
 {
 	files_finish(arg, failed);
@@ -148,6 +165,8 @@ int files_plan(struct restore *restore)
 		ret = resolve_order(restore);
 	if (!ret)
 		ret = share_late_states(restore->files);
+	if (!ret)
+		ret = share_tables(restore->files);
 	if (!ret)
 		log_info("files: %zu objects in %zu descriptor tables", restore->files->nr_nodes,
 			 restore->files->nr_tables);

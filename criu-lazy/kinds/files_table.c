@@ -316,9 +316,9 @@ static int add_user(struct restore *restore, const struct task *task)
 	for (i = 0; i < table->nr_tables && table->tables[i].id != id; i++)
 		;
 	table->users[table->nr_users++] = (struct table_user){ .task = task, .table = i };
+	table->tables[i].nr_users++;
 	if (i < table->nr_tables)
-		return log_ret(-EOPNOTSUPP, "tasks %d and %d share one descriptor table",
-			       table->tables[i].holder->pid, task->pid);
+		return 0;
 	table->tables[i].id = id;
 	table->tables[i].holder = task;
 	table->nr_tables++;
@@ -388,8 +388,11 @@ void file_table_free(struct restore *restore)
 			object->ops->free(object);
 		file_entry__free_unpacked(object->entry, NULL);
 	}
-	for (size_t i = 0; i < table->nr_tables; i++)
+	for (size_t i = 0; i < table->nr_tables; i++) {
 		free(table->tables[i].slots);
+		if (table->tables[i].share)
+			munmap(table->tables[i].share, sizeof(*table->tables[i].share));
+	}
 	if (table->late)
 		munmap(table->late, table->nr_nodes * sizeof(*table->late));
 	free(table->nodes);

@@ -26,6 +26,21 @@ struct fd_table {
 	const struct task *holder; /* the first task (lowest pid) that uses it */
 	struct fd_slot *slots;	   /* by number */
 	size_t nr_slots;
+	size_t nr_users;	   /* tasks */
+	struct table_share *share; /* NULL: one user */
+};
+
+enum { SHARE_KEEP_MAX = 1 << 20 };
+
+/*
+ * A descriptor table that several tasks share (CLONE_FILES): each adds descriptors of its own for
+ * the restore, then the holder alone puts the table in order. Shared by all processes.
+ */
+struct table_share {
+	uint32_t arrived; /* users whose descriptors are in keep; futex */
+	uint32_t is_done; /* futex */
+	uint32_t nr_keep;
+	int32_t keep[SHARE_KEEP_MAX]; /* all users' own descriptors */
 };
 
 struct file_node {

@@ -20,6 +20,7 @@
 #include "restore/compose.h"
 #include "restore/hole.h"
 #include "restore/own_maps.h"
+#include "restore/sharing.h"
 #include "restorer-blob.h"
 #include "task/task_restore.h"
 #include "util/log.h"
@@ -68,6 +69,12 @@ static int open_fixed(struct compose *compose)
 	return 0;
 }
 
+static void close_directories(const struct compose *compose)
+{
+	close(compose->fixed[KEEP_ROOT]);
+	close(compose->fixed[KEEP_CWD]);
+}
+
 /* Where the task was: root directory first, then the working directory. */
 static int enter_directories(struct compose *compose)
 {
@@ -85,8 +92,7 @@ static int enter_directories(struct compose *compose)
 		return ret;
 	if (fs->has_umask)
 		umask(fs->umask);
-	close(compose->fixed[KEEP_ROOT]);
-	close(compose->fixed[KEEP_CWD]);
+	close_directories(compose);
 	return 0;
 }
 
@@ -373,7 +379,10 @@ static int enter_blob(struct compose *compose)
 		return log_ret(ret, "task %d: work items of the restorer", compose->task->pid);
 	if (ret)
 		return ret;
-	ret = enter_directories(compose); /* /proc may be out of reach from here on */
+	if (sharing_sets_directories(compose->restore, compose->task))
+		ret = enter_directories(compose); /* /proc may be out of reach from here on */
+	else
+		close_directories(compose);
 	if (ret)
 		return ret;
 	ret = move_shared(compose);

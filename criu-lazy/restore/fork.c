@@ -41,6 +41,25 @@ static int fork_task(struct restore *restore, struct task *task, uint64_t flags)
 	return 0;
 }
 
+/* First of all, so that they are born as the task was. */
+static int fork_brothers(struct restore *restore, struct task *task)
+{
+	struct task *brother;
+
+	if (!task->parent)
+		return 0;
+	task_for_each_child (brother, task->parent) {
+		int ret;
+
+		if (brother->restore->creator != task)
+			continue;
+		ret = fork_task(restore, brother, brother->restore->clone_flags);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 static int fork_children(struct restore *restore, struct task *task, bool is_early)
 {
 	struct task *child;
@@ -48,9 +67,9 @@ static int fork_children(struct restore *restore, struct task *task, bool is_ear
 	task_for_each_child (child, task) {
 		int ret;
 
-		if (child->restore->is_born_early != is_early)
+		if (child->restore->is_born_early != is_early || child->restore->creator != task)
 			continue;
-		ret = fork_task(restore, child, 0);
+		ret = fork_task(restore, child, child->restore->clone_flags);
 		if (ret)
 			return ret;
 	}
@@ -111,6 +130,8 @@ static int live(struct restore *restore, struct task *task)
 		ret = files_open_all(restore);
 	if (!ret && !task->parent)
 		ret = shmem_open_all(restore);
+	if (!ret)
+		ret = fork_brothers(restore, task);
 	if (!ret)
 		ret = fork_children(restore, task, true);
 	if (!ret)

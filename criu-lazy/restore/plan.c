@@ -18,6 +18,7 @@
 #include "pstree.pb-c.h"
 #include "restore/restore_task.h"
 #include "restore/sessions.h"
+#include "restore/sharing.h"
 #include "restore/vma_check.h"
 #include "task/task_restore.h"
 #include "util/log.h"
@@ -300,35 +301,6 @@ static int read_task(struct restore *restore, struct task *task)
 	return first;
 }
 
-/* Tasks that share their address space and the like are refused until they can be made so. */
-static int check_sharing(struct restore *restore, struct task *task)
-{
-	const struct task *other;
-
-	tree_for_each (other, &restore->tree) {
-		const TaskKobjIdsEntry *a, *b;
-
-		if (other == task)
-			break;
-		if (other->state == TASK_DEAD || task->state == TASK_DEAD)
-			continue;
-		a = task->restore->ids;
-		b = other->restore->ids;
-		if (a->vm_id == b->vm_id || a->files_id == b->files_id || a->fs_id == b->fs_id ||
-		    a->sighand_id == b->sighand_id) {
-			log_err("task %d: shares its %s with task %d, which is not supported",
-				task->pid,
-				a->vm_id == b->vm_id	     ? "memory"
-				: a->files_id == b->files_id ? "descriptors"
-				: a->fs_id == b->fs_id	     ? "working directory"
-							     : "signal actions",
-				other->pid);
-			return -EOPNOTSUPP;
-		}
-	}
-	return 0;
-}
-
 static int check_pid(const struct task *task, pid_t pid)
 {
 	char path[32];
@@ -397,9 +369,8 @@ int restore_plan(struct restore *restore)
 		note(&first, read_task(restore, task));
 	if (first)
 		return first;
-	tree_for_each (task, &restore->tree)
-		note(&first, check_sharing(restore, task));
 	note(&first, sessions_plan(restore));
+	note(&first, sharing_plan(restore));
 	note(&first, check_pids(restore));
 	note(&first, files_plan(restore));
 	note(&first, shmem_plan(restore));

@@ -24,12 +24,16 @@ struct restore_task {
 	TaskExtEntry *ext; /* NULL in sets that are not ours */
 	struct page_source *pages;
 	uint8_t *vdso; /* its code with jumps to the kernel's, or NULL: it is the kernel's */
-	uint64_t vdso_address; /* where the kernel's goes then */
-	struct lazy_plan lazy; /* empty without --lazy-pages */
-	int lazy_socket;       /* connected by the restorer, -1 */
-	size_t index;	       /* in restore_shared.tasks */
-	bool is_helper;	       /* not of the images: leads a group until others have joined it */
-	bool is_born_early;    /* forked by its parent before that starts a session */
+	uint64_t vdso_address;	/* where the kernel's goes then */
+	struct lazy_plan lazy;	/* empty without --lazy-pages */
+	int lazy_socket;	/* connected by the restorer, -1 */
+	size_t index;		/* in restore_shared.tasks */
+	bool is_helper;		/* not of the images: leads a group until others have joined it */
+	bool is_born_early;	/* forked by its parent before that starts a session */
+	struct task *creator;	/* who forks it: its parent or a brother; NULL: the restorer */
+	uint64_t clone_flags;	/* CLONE_FILES, CLONE_FS, CLONE_PARENT */
+	struct task *fs_holder; /* the task that sets the working directory it shares; itself */
+	uint32_t nr_fs_users;	/* of a holder */
 };
 
 enum restore_stage {
@@ -45,8 +49,8 @@ struct restore_shared {
 	uint32_t nr_tasks;
 	size_t size; /* of the mapping */
 	struct shared_task {
-		int32_t host_pid; /* 0 before the fork */
-		uint32_t pad;
+		int32_t host_pid;	     /* 0 before the fork */
+		uint32_t fs_arrived;	     /* sharing.c; futex */
 		uint64_t region, region_len; /* the blob's mapping, to be unmapped at the end */
 	} tasks[];			     /* by restore_task.index */
 };
