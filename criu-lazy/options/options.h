@@ -32,6 +32,9 @@ struct stage_hook {
 /* What happens to tasks that still owe pages when the lazy-pages daemon dies. */
 enum daemon_loss { DAEMON_LOSS_KILL };
 
+/* --compress: pages on their way to another host */
+enum compress_mode { COMPRESS_AUTO, COMPRESS_LZ4, COMPRESS_NONE };
+
 struct options {
 	char *command;		     /* the first word that is no option; NULL if there was none */
 	struct string_list words;    /* the words after it: "swrk 3", "cpuinfo dump" */
@@ -88,6 +91,9 @@ struct options {
 	char *file_validation;
 	char *tls_cacert, *tls_cacrl, *tls_cert, *tls_key;
 	bool tls, tls_no_cn_verify;
+	bool allow_compat;	/* --allow-compat */
+	uint64_t max_bandwidth; /* --max-bandwidth, bytes per second; 0: no limit */
+	enum compress_mode compress;
 };
 
 /* options/options.c. Defaults; owns nothing yet. */

@@ -193,6 +193,21 @@ int apply_on_daemon_loss(struct options *opts, const char *value)
 	return 0;
 }
 
+int apply_compress(struct options *opts, const char *value)
+{
+	static const struct word modes[] = {
+		{ "auto", COMPRESS_AUTO },
+		{ "lz4", COMPRESS_LZ4 },
+		{ "none", COMPRESS_NONE },
+	};
+	unsigned int mode;
+	int ret = FIND_WORD(modes, value, strlen(value), &mode);
+
+	if (!ret)
+		opts->compress = mode;
+	return ret;
+}
+
 int apply_nothing(struct options *opts, const char *value)
 {
 	return 0;
