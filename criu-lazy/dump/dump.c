@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dump/lazy_serve.h"
 #include "dump/phases.h"
 #include "options/stage.h"
 #include "kinds/kind.h"
@@ -118,6 +119,11 @@ static int phase_open(struct dump *dump)
 	return ret ? ret : seccomp_table_new(&dump->seccomp);
 }
 
+static int phase_page_server(struct dump *dump)
+{
+	return dump->opts->lazy_pages ? lazy_serve_begin(dump, &stop_signal) : 0;
+}
+
 static void undo_freezer(void *arg, bool failed)
 {
 	freezer_restore(&((struct run *)arg)->freezer);
@@ -126,8 +132,15 @@ static void undo_freezer(void *arg, bool failed)
 static void undo_freeze(void *arg, bool failed)
 {
 	struct dump *dump = arg;
+	bool is_elsewhere = failed && lazy_serve_has_delivered(dump);
 
-	tree_release(&dump->tree, failed ? FINAL_RUNNING : dump->opts->final_state);
+	if (is_elsewhere)
+		log_err("dump: the tree is left stopped: part of its pages went to a destination, "
+			"where it may run; SIGCONT lets it go on here, SIGKILL ends it");
+	lazy_serve_end(dump);
+	tree_release(&dump->tree, is_elsewhere ? FINAL_STOPPED
+				  : failed     ? FINAL_RUNNING
+					       : dump->opts->final_state);
 }
 
 static int phase_freeze(struct dump *dump)
@@ -252,6 +265,11 @@ static int phase_seccomp(struct dump *dump)
 	return seccomp_dump_image(dump->seccomp, dump->images);
 }
 
+static int phase_lazy_pages(struct dump *dump)
+{
+	return dump->lazy ? lazy_serve_run(dump) : 0;
+}
+
 static int phase_stats(struct dump *dump)
 {
 	dump->counters.frozen_us = now_us() - run_of(dump)->frozen_at;
@@ -279,6 +297,7 @@ static const struct phase {
 	int (*run)(struct dump *dump);
 } phases[] = {
 	{ "open", phase_open },
+	{ "page server", phase_page_server },
 	{ "pre-dump scripts", phase_pre_dump },
 	{ "freeze", phase_freeze },
 	{ "look", phase_look },
@@ -297,6 +316,7 @@ static const struct phase {
 	{ "clocks", clocks_dump },
 	{ "statistics", phase_stats },
 	{ "inventory", inventory_dump },
+	{ "lazy pages", phase_lazy_pages },
 	{ "post-dump scripts", phase_post_dump },
 };
 
@@ -320,6 +340,7 @@ static void finish(struct dump *dump, bool failed)
 	struct task *task;
 
 	undo_run(&dump->undo, failed);
+	lazy_serve_end(dump);
 	tree_for_each (task, &dump->tree)
 		task_dump_free(task);
 	tree_collect_free(&dump->tree);

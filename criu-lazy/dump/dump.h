@@ -16,6 +16,7 @@
 #include "util/undo.h"
 
 struct compel_inject;
+struct lazy_serve;     /* dump/lazy_serve.h */
 struct file_registry;  /* kinds/: file objects seen, by identity */
 struct shmem_registry; /* mem/: shared segments seen */
 struct seccomp_table;  /* task/ */
@@ -45,6 +46,7 @@ struct dump {
 	struct image *files_img;       /* files.img, open while descriptors are dumped */
 	struct image *locks_img;       /* filelocks.img, if there is a lock */
 	struct seccomp_table *seccomp; /* filters seen */
+	struct lazy_serve *lazy;       /* --lazy-pages; NULL: all pages are written */
 	uint32_t next_pages_id;
 	struct dump_counters counters;
 };

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "dump/lazy_serve.h"
 #include "kernel/page_scan.h"
 #include "kinds/kind.h"
 #include "mem/area.h"
@@ -225,8 +226,13 @@ static int add_copy(struct mem_dump *mem, uint64_t start, uint64_t end, bool by_
 
 static int add_data(struct mem_dump *mem, const struct mem_area *area, uint64_t start, uint64_t end)
 {
-	int ret = add_copy(mem, start, end, !(area->vma->prot & PROT_READ));
+	int ret;
 
+	if (area->is_lazy && mem->dump->lazy) {
+		ret = lazy_serve_leave(mem->dump, mem->task, start, end);
+		return ret ? ret : pagemap_writer_add(&mem->pagemap, start, end, PE_LAZY);
+	}
+	ret = add_copy(mem, start, end, !(area->vma->prot & PROT_READ));
 	if (ret)
 		return ret;
 	return pagemap_writer_add(&mem->pagemap, start, end,

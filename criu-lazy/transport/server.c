@@ -142,6 +142,8 @@ static bool is_stopped(const struct server *server)
 
 int server_run(struct server *server)
 {
+	if (server->only_fd >= 0 && add_connection(server, take_fd(&server->only_fd)))
+		return -ENOMEM;
 	while (!is_stopped(server)) {
 		struct pollfd fds[] = {
 			{ .fd = server->listen_fd, .events = POLLIN },
@@ -177,7 +179,8 @@ static int use_socket(struct server *server, int number)
 		server->listen_fd = fd;
 		return 0;
 	}
-	return add_connection(server, fd);
+	server->only_fd = fd;
+	return 0;
 }
 
 static int open_sockets(struct server *server)
@@ -205,7 +208,7 @@ int server_new(const struct server_params *params, struct server **out)
 	if (!server)
 		return -ENOMEM;
 	server->params = *params;
-	server->listen_fd = server->wake_fd = -1;
+	server->listen_fd = server->only_fd = server->wake_fd = -1;
 	rate_init(&server->rate, params->opts->max_bandwidth);
 	pthread_mutex_init(&server->lock, NULL);
 	ret = tls_context_new(params->opts, &server->tls);
@@ -245,6 +248,8 @@ void server_free(struct server *server)
 	tls_context_free(server->tls);
 	if (server->listen_fd >= 0)
 		close(server->listen_fd);
+	if (server->only_fd >= 0)
+		close(server->only_fd);
 	if (server->wake_fd >= 0)
 		close(server->wake_fd);
 	rate_fini(&server->rate);

@@ -58,8 +58,9 @@ struct connection {
 struct server {
 	struct server_params params;
 	struct tls_context *tls;
-	int listen_fd;
-	int wake_fd; /* eventfd: a connection is over or a client done */
+	int listen_fd; /* -1: only_fd it is */
+	int only_fd;   /* --ps-socket that is connected; served once server_run() is called */
+	int wake_fd;   /* eventfd: a connection is over or a client done */
 	struct rate rate;
 	pthread_mutex_t lock;
 	struct connection *connections; /* server_run()'s thread */
