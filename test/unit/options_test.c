@@ -105,7 +105,6 @@ static void bad_words_are_refused(struct options *opts)
 		{ "--ghost-limit", "1T" },
 		{ "--ghost-limit", "K" },
 		{ "--cgroup", NULL },
-		{ "--tls", NULL },
 		{ "--network-lock", "no" },
 		{ "--no-tree", NULL },
 		{ "--cpu-cap=some", NULL },
