@@ -31,7 +31,7 @@ def torture(*args):
 @pytest.mark.parametrize("pattern", ["full", "sparse", "random"])
 @pytest.mark.parametrize("threads", [1, 4, 8])
 def test_events_against_the_fill(pattern, threads):
-    for seed in range(4):
+    for seed in range(8):
         torture("-s", seed, "-p", pattern, "-t", threads, "-n", 1500)
 
 

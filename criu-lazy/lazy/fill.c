@@ -143,6 +143,10 @@ static int copy_pieces(struct lazyd *lazyd, struct space *space, struct owed_are
 			/* Two areas for the kernel after an mprotect, or a bad page in the middle.
 			 */
 			len = len / 2 / area->page_size * area->page_size;
+		} else if (ret == -ENOENT &&
+			   uffd_covers(space->uffd, at, at + area->page_size) == -EAGAIN) {
+			/* Moved or unmapped this instant; an event will say where to. */
+			return -EAGAIN;
 		} else if (ret == -ENOENT) {
 			/* Not registered here: DONTFORK in a child, or unmapped before the fork. */
 			owed_done(area, at, at + area->page_size);

@@ -118,7 +118,7 @@ int uffd_poison(int uffd, uint64_t dst, uint64_t len, uint64_t *done)
 	return outcome(ret, errno, args.updated, len, done);
 }
 
-int uffd_covers(int uffd, uint64_t start, uint64_t end)
+static int ask_covers(int uffd, uint64_t start, uint64_t end)
 {
 	struct uffdio_continue args = {
 		.range = { .start = start, .len = end - start },
@@ -127,6 +127,13 @@ int uffd_covers(int uffd, uint64_t start, uint64_t end)
 	int ret = result(ioctl(uffd, UFFDIO_CONTINUE, &args));
 
 	return ret == -ENOENT || ret == -ESRCH || (ret == -EAGAIN && args.mapped <= 0) ? ret : 0;
+}
+
+int uffd_covers(int uffd, uint64_t start, uint64_t end)
+{
+	int ret = ask_covers(uffd, start, end);
+
+	return ret == -ENOENT ? ask_covers(uffd, start, end) : ret;
 }
 
 bool uffd_is_gone(int uffd)

@@ -5,7 +5,9 @@
  *
  *   -EAGAIN  a change of the address space is in flight: read events, try again later
  *   -EEXIST  the (first remaining) page is there already
- *   -ENOENT  no single registered area of this descriptor covers the range
+ *   -ENOENT  no single registered area of this descriptor covers the range; since Linux 6.8 also
+ *            when a change of the address space began during the call, because the area is looked
+ *            up before the kernel asks for such a change: uffd_covers tells the two apart
  *   -ESRCH   the address space is gone
  *   -ENOMEM  no memory, or the task's memory cgroup is full
  *   -EFAULT  the source cannot be read
@@ -32,9 +34,10 @@ int uffd_zero(int uffd, uint64_t dst, uint64_t len, uint64_t *done);
 int uffd_poison(int uffd, uint64_t dst, uint64_t len, uint64_t *done);
 
 /*
- * Asks without changing anything: 0 if one registered area covers [start, end), -ENOENT if not,
- * -EAGAIN, -ESRCH. Works because UFFDIO_CONTINUE looks the area up first and then refuses private
- * memory (on shared memory it may map a page that exists, which is harmless).
+ * Asks without changing anything: 0 if one registered area covers [start, end), -ENOENT if not and
+ * no event is under way that would explain it, -EAGAIN if one may be, -ESRCH. Works because
+ * UFFDIO_CONTINUE looks the area up first and then refuses private memory (on shared memory it may
+ * map a page that exists, which is harmless).
  */
 int uffd_covers(int uffd, uint64_t start, uint64_t end);
 
