@@ -95,13 +95,14 @@ static int run_stages(struct restore *restore, struct restore_times *times)
 	if (!ret)
 		ret = finish_seize(restore);
 	if (!ret)
-		ret = files_finish(restore, false);
-	if (!ret)
 		ret = write_pidfile(restore);
 	if (!ret)
 		ret = reach(restore, "post-restore");
 	if (!ret)
 		ret = reach(restore, "pre-resume");
+	/* Removes names that a second try would need, so as late as can be. */
+	if (!ret)
+		ret = files_finish(restore, false);
 	if (!ret)
 		ret = finish_release(restore);
 	if (!ret && reach(restore, "post-resume"))
