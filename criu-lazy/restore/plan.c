@@ -24,7 +24,13 @@
 #include "util/log.h"
 #include "util/scope.h"
 
-enum { IMAGES_VERSION_MIN = 1, IMAGES_VERSION_MAX = 2, THREADS_MAX = 1 << 20, PID_TOP = 1 << 22 };
+enum {
+	IMAGES_VERSION_MIN = 1,
+	IMAGES_VERSION_MAX = 2,
+	THREADS_MAX = 1 << 20,
+	PID_TOP = 1 << 22,
+	SIGNALS = 64
+};
 
 /* The first error of several steps that all run. */
 static void note(int *first, int ret)
@@ -169,6 +175,56 @@ static int check_core(const struct task *task, const CoreEntry *core, bool is_le
 	return 0;
 }
 
+/* It is ended once more by that signal (restore/fork.c), which therefore must end a process. */
+static bool is_deadly(int signal)
+{
+	switch (signal) {
+	case SIGCHLD:
+	case SIGCONT:
+	case SIGURG:
+	case SIGWINCH:
+	case SIGSTOP:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+		return false;
+	default:
+		return signal >= 0 && signal <= SIGNALS;
+	}
+}
+
+static bool is_stop(uint32_t signal)
+{
+	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+static int check_state(const struct task *task)
+{
+	if (task->state == TASK_DEAD && !is_deadly(task->exit_code & 0x7f)) {
+		log_err("task %d: core-%d.img: exit code %#x is of no end of a process", task->pid,
+			task->pid, task->exit_code);
+		return -EBADMSG;
+	}
+	if (task->state == TASK_STOPPED && !is_stop(task->stop_signal)) {
+		log_err("task %d: core-%d.img: signal %d does not stop a process", task->pid,
+			task->pid, task->stop_signal);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* Fewer would leave the others at their default; old images have them in files of their own. */
+static int check_actions(const struct task *task)
+{
+	const TaskCoreEntry *tc = task->restore->cores[0]->tc;
+
+	if (task->state == TASK_DEAD || tc->n_sigactions >= SIGNALS - 2)
+		return 0;
+	log_err("task %d: core-%d.img: %zu signal actions, not %d", task->pid, task->pid,
+		tc->n_sigactions, SIGNALS - 2);
+	return -EBADMSG;
+}
+
 static int take_state(struct task *task)
 {
 	const TaskCoreEntry *tc = task->restore->cores[0]->tc;
@@ -182,11 +238,11 @@ static int take_state(struct task *task)
 	case TASK_ALIVE:
 	case TASK_DEAD:
 		task->state = tc->task_state;
-		return 0;
+		return check_state(task);
 	case TASK_STOPPED:
 		task->state = TASK_STOPPED;
 		task->stop_signal = tc->has_stop_signo ? tc->stop_signo : SIGSTOP;
-		return 0;
+		return check_state(task);
 	default:
 		log_err("task %d: core-%d.img: unknown state %u", task->pid, task->pid,
 			tc->task_state);
@@ -207,6 +263,8 @@ static int read_cores(struct restore *restore, struct task *task)
 		ret = check_core(task, rt->cores[0], true, task->pid);
 	if (!ret)
 		ret = take_state(task);
+	if (!ret)
+		ret = check_actions(task);
 	if (!ret)
 		ret = check_core(task, rt->cores[0], true, task->pid);
 	for (size_t i = 1; !ret && i < task->nr_threads && task->state != TASK_DEAD; i++) {

@@ -44,6 +44,11 @@ bool vma_has_private_pages(const VmaEntry *vma)
 	       !vma_is_vvar(vma) && !vma_is_guard(vma);
 }
 
+/* Advice that is no attribute of an area but takes its content away, or is done at once. */
+static const uint64_t advice_never = 1ull << MADV_DONTNEED | 1ull << MADV_WILLNEED |
+				     1ull << MADV_FREE | 1ull << MADV_REMOVE |
+				     ~((1ull << MADV_COLD) - 1);
+
 static const char *check_kind(const VmaEntry *vma)
 {
 	const uint32_t kinds = VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_ANON_SHARED |
@@ -63,6 +68,8 @@ static const char *check_kind(const VmaEntry *vma)
 		return "has an unknown protection";
 	if (!(vma->flags & MAP_SHARED) == !(vma->flags & (MAP_PRIVATE | MAP_DROPPABLE)))
 		return "is neither shared nor private";
+	if (vma->has_madv && vma->madv & advice_never)
+		return "has advice that would drop its content";
 	return NULL;
 }
 
