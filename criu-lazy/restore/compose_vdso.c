@@ -33,17 +33,23 @@ struct its_vdso {
 
 static bool find_its(const MmEntry *mm, struct its_vdso *its)
 {
+	uint64_t data_end = 0;
+
 	*its = (struct its_vdso){ 0 };
 	for (size_t i = 0; i < mm->n_vmas; i++) {
 		const VmaEntry *vma = mm->vmas[i];
 
-		if (vma_is_vvar(vma) && !its->start)
-			its->start = vma->start;
+		if (vma_is_vvar(vma)) {
+			if (vma->start != data_end)
+				its->start = vma->start;
+			data_end = vma->end;
+		}
 		if (!vma_is_vdso(vma))
 			continue;
 		its->code = vma->start;
 		its->end = vma->end;
-		if (!its->start || its->start > its->code)
+		/* Only what touches is its data: between them may be anything. */
+		if (data_end != its->code)
 			its->start = its->code;
 		return true;
 	}
