@@ -82,14 +82,17 @@ int shared_arrive(struct restore_shared *shared, enum restore_stage stage)
 static int check_alive(struct restore *restore)
 {
 	scoped_text struct text text = { 0 };
+	bool is_grouped =
+		load(&restore->shared->arrived[STAGE_GROUPED]) >= restore->shared->nr_tasks;
 	struct task *task;
 
 	tree_for_each (task, &restore->tree) {
 		char path[32];
 		const char *state;
 
-		if (task->state == TASK_DEAD ||
-		    !restore->shared->tasks[task->restore->index].host_pid)
+		/* Zombies end by themselves, but not before all have their groups. */
+		if ((task->state == TASK_DEAD && is_grouped) ||
+		    !load((const uint32_t *)&restore->shared->tasks[task->restore->index].host_pid))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/stat", task->host_pid);
 		state = text_read_at(AT_FDCWD, path, &text) ? NULL : strrchr(text.data, ')');
