@@ -37,7 +37,9 @@ int main(int argc, char **argv)
 		"socketpair");
 	victim_fill(big, sizeof(big), 7);
 	require(write(stream[0], "hello", 5) == 5 && write(stream[0], "world", 5) == 5, "write");
-	require(write(packet[1], "a", 1) == 1 && write(packet[1], "bcd", 3) == 3, "write");
+	require(write(packet[1], "a", 1) == 1 && send(packet[1], "", 0, 0) == 0 &&
+			write(packet[1], "bcd", 3) == 3 && send(packet[1], "", 0, 0) == 0,
+		"write");
 	require(write(packet[0], big, sizeof(big)) == sizeof(big), "write");
 	require(write(datagram[0], "one", 3) == 3 && write(datagram[0], "", 0) == 0, "write");
 	require(write(half[0], "last", 4) == 4 && !shutdown(half[0], SHUT_WR), "shutdown");
@@ -49,7 +51,9 @@ int main(int argc, char **argv)
 	require_data(stream[1], "helloworld", 10);
 	require_nothing(stream[1]);
 	require_data(packet[0], "a", 1);
+	require_data(packet[0], "", 0);
 	require_data(packet[0], "bcd", 3);
+	require_data(packet[0], "", 0);
 	require_nothing(packet[0]);
 	require_data(packet[1], big, sizeof(big));
 	require_data(datagram[1], "one", 3);

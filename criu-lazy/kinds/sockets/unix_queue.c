@@ -25,6 +25,7 @@ enum {
 	STREAM_CHUNK = 256 << 10,
 	FIRST_BUFFER = 64 << 10,
 	MAX_RIGHTS = 253, /* SCM_MAX_FD */
+	MAX_EMPTY = 256,  /* packets in a row */
 };
 
 /* ---- dump ---------------------------------------------------------------- */
@@ -89,6 +90,11 @@ static ssize_t peek(int fd, struct peeked *packet)
 		return -errno;
 	packet->sender_len = msg.msg_namelen;
 	take_rights(&msg, packet);
+	/* Descriptors that we had no room for: they would be lost in silence. */
+	if (msg.msg_flags & MSG_CTRUNC) {
+		close_rights(packet);
+		return -EMFILE;
+	}
 	return len;
 }
 
@@ -162,32 +168,55 @@ static int write_packet(struct dump *dump, const struct task *task, uint32_t id,
 	return image_write(img, &entry.base) ?: image_write_raw(img, packet->data, len);
 }
 
+static bool is_end(ssize_t error)
+{
+	/* Nothing more is there; nothing more comes (shutdown); or an old error waits, which is
+	 * left to the task. */
+	return error == -EAGAIN || error == -ECONNRESET || error == -ENOTCONN || error == -EINVAL;
+}
+
+/* A packet, after the empty ones before it. */
+static int write_in_order(struct dump *dump, const struct task *task, uint32_t id,
+			  struct peeked *packet, ssize_t len, size_t nr_empty)
+{
+	struct peeked empty = { .sender_len = 0 };
+	int ret = 0;
+
+	while (!ret && nr_empty--)
+		ret = write_packet(dump, task, id, &empty, 0);
+	return ret || len < 0 ? ret : write_packet(dump, task, id, packet, len);
+}
+
 static int dump_all(struct dump *dump, const struct fd_probe *probe, uint32_t id, int type)
 {
 	struct peeked packet = { 0 };
 	int offset = 0;
 	int ret = grow(&packet, type == SOCK_STREAM ? STREAM_CHUNK : FIRST_BUFFER);
 	scoped_free uint8_t *owned = NULL;
+	size_t nr_empty = 0;
 
 	while (!ret) {
 		ssize_t len = type == SOCK_STREAM ? peek(probe->fd, &packet)
 						  : peek_packet(probe->fd, &packet, &offset);
 
 		owned = packet.data;
-		if (len == -EAGAIN || len == -EWOULDBLOCK)
-			return 0;
-		/* Nothing more comes (shutdown), or an old error waits, which is left to the task.
-		 */
-		if (len == -ECONNRESET || len == -ENOTCONN || len == -EINVAL)
-			return 0;
-		if (len < 0)
+		if (len < 0 && !is_end(len))
 			return log_ret(len, "task %d: fd %d: peek at a unix socket's data",
 				       probe->task->pid, probe->number);
-		if (!len && type != SOCK_DGRAM)
+		if (!len && type == SOCK_STREAM)
 			return 0;
+		/* Each empty packet is seen once, the end of a connection for ever. */
+		if (!len && type == SOCK_SEQPACKET && !packet.nr_rights) {
+			if (++nr_empty > MAX_EMPTY)
+				return 0;
+			continue;
+		}
 		if (type == SOCK_STREAM)
 			packet.sender_len = 0;
-		ret = write_packet(dump, probe->task, id, &packet, len);
+		ret = write_in_order(dump, probe->task, id, &packet, len, nr_empty);
+		nr_empty = 0;
+		if (len < 0)
+			return ret;
 	}
 	return ret;
 }
