@@ -40,6 +40,7 @@ enum scan_category {
 struct page_scan {
 	int fd;
 	bool has_ioctl, has_guard;
+	bool is_anonymous; /* the range has no page of the page cache */
 	uint64_t zero_pfn; /* 0: unknown, then zero pages are taken for data */
 	union {
 		struct scan_region regions[REGIONS];
@@ -72,14 +73,15 @@ static int add_run(struct page_runs *runs, size_t first, uint64_t start, uint64_
 static long scan_ioctl(struct page_scan *scan, uint64_t start, uint64_t end, uint64_t *walk_end)
 {
 	uint64_t guard = scan->has_guard ? IS_GUARD : 0;
+	uint64_t unwanted = scan->is_anonymous ? IS_PFNZERO : IS_FILE | IS_PFNZERO;
 	struct scan_arg arg = {
 		.size = sizeof(arg),
 		.start = start,
 		.end = end,
 		.vec = (uintptr_t)scan->regions,
 		.vec_len = REGIONS,
-		.category_inverted = IS_FILE | IS_PFNZERO,
-		.category_mask = IS_FILE | IS_PFNZERO,
+		.category_inverted = unwanted,
+		.category_mask = unwanted,
 		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
 		.return_mask = guard ? guard : IS_PFNZERO,
 	};
@@ -159,10 +161,23 @@ static int range_by_pagemap(struct page_scan *scan, uint64_t start, uint64_t end
 	return 0;
 }
 
-int page_scan_range(struct page_scan *scan, uint64_t start, uint64_t end, struct page_runs *runs)
+static int scan_range(struct page_scan *scan, uint64_t start, uint64_t end, struct page_runs *runs)
 {
 	return scan->has_ioctl ? range_by_ioctl(scan, start, end, runs)
 			       : range_by_pagemap(scan, start, end, runs);
+}
+
+int page_scan_range(struct page_scan *scan, uint64_t start, uint64_t end, struct page_runs *runs)
+{
+	scan->is_anonymous = false;
+	return scan_range(scan, start, end, runs);
+}
+
+int page_scan_anonymous(struct page_scan *scan, uint64_t start, uint64_t end,
+			struct page_runs *runs)
+{
+	scan->is_anonymous = true;
+	return scan_range(scan, start, end, runs);
 }
 
 /* The frame of the zero page, as pagemap shows it to who has CAP_SYS_ADMIN; 0 to others. */
@@ -188,7 +203,7 @@ static int scan_new(int proc_fd, struct page_scan **out)
 
 	if (!scan)
 		return -ENOMEM;
-	scan->has_ioctl = scan->has_guard = false;
+	scan->has_ioctl = scan->has_guard = scan->is_anonymous = false;
 	scan->zero_pfn = 0;
 	scan->fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
 	if (scan->fd < 0) {

@@ -19,6 +19,7 @@
 #include "mem/mm_stat.h"
 #include "mem/page_copy.h"
 #include "mem/pagemap_flags.h"
+#include "mem/prescan.h"
 #include "mem/registry.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -44,6 +45,7 @@ struct mem_dump {
 	size_t nr_entries, capacity;
 	struct known_file files[KNOWN_FILES];
 	unsigned int next_file;
+	const struct prescan *prescan;
 	struct page_scan *scan;
 	struct page_runs runs; /* of one area */
 	struct page_runs guards;
@@ -268,6 +270,24 @@ static int keep_guard(struct mem_dump *mem, const struct page_run *run)
 	return 0;
 }
 
+static int find_runs(struct mem_dump *mem, const struct mem_area *area, const struct page_runs **out)
+{
+	bool is_anonymous = area->backing == MEM_BACKING_NONE;
+	int ret;
+
+	*out = is_anonymous ? prescan_find(mem->prescan, area->vma->start, area->end) : NULL;
+	if (*out)
+		return 0;
+	mem->runs.count = 0;
+	ret = (is_anonymous ? page_scan_anonymous : page_scan_range)(mem->scan, area->vma->start,
+								     area->end, &mem->runs);
+	*out = &mem->runs;
+	if (!ret)
+		return 0;
+	return log_ret(ret, "task %d: area %" PRIx64 "-%" PRIx64 ": find its pages",
+		       mem->task->host_pid, area->vma->start, area->end);
+}
+
 /* Guard pages can be in any area; data counts only where it is the task's own. */
 static int scan_area(struct mem_dump *mem, const struct mem_area *area)
 {
@@ -275,14 +295,11 @@ static int scan_area(struct mem_dump *mem, const struct mem_area *area)
 		return add_data(mem, area, area->vma->start, area->end);
 	if (!(area->status & VMA_AREA_REGULAR) || area->status & VMA_AREA_VVAR)
 		return 0;
-	mem->runs.count = 0;
-	int ret = page_scan_range(mem->scan, area->vma->start, area->end, &mem->runs);
+	const struct page_runs *runs = NULL;
+	int ret = find_runs(mem, area, &runs);
 
-	if (ret)
-		return log_ret(ret, "task %d: area %" PRIx64 "-%" PRIx64 ": find its pages",
-			       mem->task->host_pid, area->vma->start, area->end);
-	for (size_t i = 0; !ret && i < mem->runs.count; i++) {
-		const struct page_run *run = &mem->runs.items[i];
+	for (size_t i = 0; !ret && i < runs->count; i++) {
+		const struct page_run *run = &runs->items[i];
 
 		if (run->kind == PAGE_RUN_GUARD)
 			ret = keep_guard(mem, run);
@@ -436,45 +453,56 @@ static int write_mm(struct mem_dump *mem, const struct mem_task_facts *facts)
 	return image_write_one(mem->dump->images, IMG_MM, (uint64_t)mem->task->pid, &mem->mm.base);
 }
 
-static const struct proc_vmas *find_known(const struct shmem_registry *registry, pid_t host_pid)
+static const struct mem_known_task *find_known(const struct shmem_registry *registry,
+					       pid_t host_pid)
 {
 	for (size_t i = 0; i < registry->nr_tasks; i++)
 		if (registry->tasks[i].host_pid == host_pid)
-			return &registry->tasks[i].vmas;
+			return &registry->tasks[i];
 	return NULL;
 }
 
-static int learn_task(struct dump *dump, const struct task *task, const struct proc_vmas **out)
+static int learn_task(struct dump *dump, const struct task *task)
 {
 	struct shmem_registry *registry = dump->shmem;
 	struct mem_known_task *grown =
 		realloc(registry->tasks, (registry->nr_tasks + 1) * sizeof(*grown));
 
-	*out = NULL;
 	if (!grown)
 		return log_ret(-ENOMEM, "task %d: areas", task->host_pid);
 	registry->tasks = grown;
 	struct mem_known_task *known = &grown[registry->nr_tasks];
+	known->prescan = prescan_start(task->dump->proc_fd);
 	int ret = proc_vmas_read(task->dump->proc_fd, &known->vmas);
 
+	prescan_join(known->prescan);
+	if (ret)
+		prescan_free(known->prescan);
 	if (ret)
 		return log_ret(ret, "task %d: read smaps", task->host_pid);
 	known->host_pid = task->host_pid;
 	registry->nr_tasks++;
-	*out = &known->vmas;
 	return 0;
 }
 
-static int get_vmas(struct dump *dump, const struct task *task, const struct proc_vmas **out)
+static int get_vmas(struct mem_dump *mem)
 {
-	*out = find_known(dump->shmem, task->host_pid);
-	return *out ? 0 : learn_task(dump, task, out);
+	struct dump *dump = mem->dump;
+	const struct mem_known_task *known = find_known(dump->shmem, mem->task->host_pid);
+	int ret = known ? 0 : learn_task(dump, mem->task);
+
+	if (ret)
+		return ret;
+	known = known ? known : find_known(dump->shmem, mem->task->host_pid);
+	mem->vmas = &known->vmas;
+	mem->prescan = known->prescan;
+	return 0;
 }
 
 int mem_dump_check(struct dump *dump, struct task *task)
 {
 	struct mem_dump mem = { .dump = dump, .task = task };
-	int ret = get_vmas(dump, task, &mem.vmas);
+	int ret = get_vmas(&mem);
 
 	for (size_t i = 0; !ret && i < mem.vmas->count; i++) {
 		struct mem_area area;
@@ -497,7 +525,7 @@ int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_fa
 {
 	scoped_mem_dump struct mem_dump mem = { .dump = dump, .task = task };
 	uint64_t started = now_us();
-	int ret = get_vmas(dump, task, &mem.vmas);
+	int ret = get_vmas(&mem);
 
 	if (ret)
 		return ret;
@@ -552,8 +580,10 @@ int mem_dump_end(struct dump *dump)
 
 	if (!registry)
 		return 0;
-	for (size_t i = 0; i < registry->nr_tasks; i++)
+	for (size_t i = 0; i < registry->nr_tasks; i++) {
 		proc_vmas_free(&registry->tasks[i].vmas);
+		prescan_free(registry->tasks[i].prescan);
+	}
 	free(registry->tasks);
 	free(registry->segments);
 	free(registry);

@@ -10,6 +10,7 @@
 #include "kernel/proc_maps.h"
 
 struct dump;
+struct prescan;
 
 /* A shared file whose content is dumped already, by identity. */
 struct mem_segment {
@@ -23,6 +24,7 @@ struct mem_segment {
 struct mem_known_task {
 	pid_t host_pid;
 	struct proc_vmas vmas;
+	struct prescan *prescan; /* or NULL */
 };
 
 struct shmem_registry {
