@@ -49,6 +49,10 @@ struct stream {
 	uint64_t used;	     /* clock for replacement */
 };
 
+struct addr_range {
+	uint64_t start, end;
+};
+
 struct parked_fault {
 	uint64_t addr;
 	uint64_t since; /* ns */
@@ -79,10 +83,10 @@ struct space {
 	bool has_near; /* some stream has pages to copy */
 	struct parked_fault *parked;
 	size_t nr_parked, parked_room;
-	struct { /* huge pages to form when all is done */
-		uint64_t start, end;
-	} * collapse;
+	struct addr_range *collapse; /* huge pages to form when all is done */
 	size_t nr_collapse;
+	struct addr_range *rearmed; /* see space_release_area() */
+	size_t nr_rearmed;
 };
 
 /* A shared segment: one set of bits for all mappings in all spaces. */
@@ -152,6 +156,8 @@ void space_read(struct lazyd *lazyd, struct space *space);
 void space_end(struct lazyd *lazyd, struct space *space);
 /* Stops watching an area that owes nothing: huge pages can form, first touches are the kernel's. */
 void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_area *area);
+/* The part around addr that was armed again by chance: what is there owes nothing. */
+bool space_was_rearmed(const struct space *space, uint64_t addr, struct addr_range *out);
 /* Cannot go on without a wrong byte: the task is killed and the reason logged. */
 void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, uint64_t addr);
 

@@ -311,6 +311,20 @@ static bool extend_area(struct space *space, const struct owed_area *near, uint6
 	return !owed_add(&space->owed, &grown);
 }
 
+/* Areas that owe nothing for the part of a range between its neighbours. */
+static bool add_empty(struct space *space, const struct addr_range *range,
+		      const struct owed_area *below, const struct owed_area *above)
+{
+	struct owed_area area = {
+		.start = below && below->end > range->start ? below->end : range->start,
+		.end = above && above->start < range->end ? above->start : range->end,
+		.page_size = LAZY_PAGE,
+		.kind = LAZY_RANGE_ANON,
+	};
+
+	return !owed_add(&space->owed, &area);
+}
+
 /*
  * A fault outside all areas. An area that was grown in place (mremap, a stack) is registered there
  * and due zeros. Anything else is not explained by the events read so far.
@@ -320,7 +334,10 @@ static bool explain_stray(struct space *space, uint64_t addr)
 	struct owed_area *above = owed_next(&space->owed, addr);
 	struct owed_area *below = above ? RB_PREV(owed_tree, &space->owed.areas, above)
 					: RB_MAX(owed_tree, &space->owed.areas);
+	struct addr_range range;
 
+	if (space_was_rearmed(space, addr, &range))
+		return add_empty(space, &range, below, above);
 	if (below) {
 		bool released = below->flags & OWED_AREA_RELEASED;
 		uint64_t size = below->page_size;

@@ -94,6 +94,57 @@ void space_find_pid(struct lazyd *lazyd, struct space *space, pid_t tid_hint)
 	log_debug("task %d: forked, pid %d", space->image_pid, pid);
 }
 
+static int range_add(struct addr_range **ranges, size_t *count, uint64_t start, uint64_t end)
+{
+	void *grown = reallocarray(*ranges, *count + 1, sizeof(**ranges));
+
+	if (!grown)
+		return -ENOMEM;
+	*ranges = grown;
+	(*ranges)[(*count)++] = (struct addr_range){ .start = start, .end = end };
+	return 0;
+}
+
+bool space_was_rearmed(const struct space *space, uint64_t addr, struct addr_range *out)
+{
+	for (size_t i = 0; i < space->nr_rearmed; i++) {
+		*out = space->rearmed[i];
+		if (addr >= out->start && addr < out->end)
+			return true;
+	}
+	return false;
+}
+
+/* What was armed by chance moves like the rest. */
+static int remap_rearmed(struct space *space, uint64_t from, uint64_t to, uint64_t len)
+{
+	size_t count = space->nr_rearmed;
+	int ret = 0;
+
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct addr_range range = space->rearmed[i];
+
+		if (range.start < from)
+			range.start = from;
+		if (range.end > from + len)
+			range.end = from + len;
+		if (range.start < range.end)
+			ret = range_add(&space->rearmed, &space->nr_rearmed,
+					to + range.start - from, to + range.end - from);
+	}
+	return ret;
+}
+
+static int fork_rearmed(const struct space *parent, struct space *child)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < parent->nr_rearmed && !ret; i++)
+		ret = range_add(&child->rearmed, &child->nr_rearmed, parent->rearmed[i].start,
+				parent->rearmed[i].end);
+	return ret;
+}
+
 static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 {
 	struct space *child = space_new(lazyd, uffd);
@@ -105,6 +156,8 @@ static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 		child->parent = parent;
 		child->image_pid = parent->image_pid;
 		ret = owed_fork(&parent->owed, &child->owed);
+		if (!ret)
+			ret = fork_rearmed(parent, child);
 	}
 	if (ret) {
 		/* Held open and out of the journal: the supervisor counts it as owed. */
@@ -153,6 +206,17 @@ static void remap_young_children(struct lazyd *lazyd, struct space *parent, uint
 	}
 }
 
+static int apply_remap(struct lazyd *lazyd, struct space *space, uint64_t from, uint64_t to,
+		       uint64_t len)
+{
+	int ret;
+
+	lazyd->stats.events[1]++;
+	remap_young_children(lazyd, space, from, to, len);
+	ret = owed_remap(&space->owed, from, to, len);
+	return ret ? ret : remap_rearmed(space, from, to, len);
+}
+
 static int apply_event(struct lazyd *lazyd, struct space *space, const struct uffd_msg *msg)
 {
 	struct lazy_stats *stats = &lazyd->stats;
@@ -162,11 +226,8 @@ static int apply_event(struct lazyd *lazyd, struct space *space, const struct uf
 		apply_fork(lazyd, space, (int)msg->arg.fork.ufd);
 		return 0;
 	case UFFD_EVENT_REMAP:
-		stats->events[1]++;
-		remap_young_children(lazyd, space, msg->arg.remap.from, msg->arg.remap.to,
-				     msg->arg.remap.len);
-		return owed_remap(&space->owed, msg->arg.remap.from, msg->arg.remap.to,
-				  msg->arg.remap.len);
+		return apply_remap(lazyd, space, msg->arg.remap.from, msg->arg.remap.to,
+				   msg->arg.remap.len);
 	case UFFD_EVENT_REMOVE:
 		stats->events[2]++;
 		owed_remove(&space->owed, msg->arg.remove.start, msg->arg.remove.end);
@@ -242,11 +303,18 @@ void space_read(struct lazyd *lazyd, struct space *space)
  * UNREGISTER goes by address, and so would hit an area that mremap(2) has just moved there and
  * whose event is not read yet. Such a move has raised the kernel's flag before it began, so a
  * refusal after the fact tells; then the range is armed again before the event's thread can go on.
+ * If the event was an munmap(2), and something fresh is mapped there by now, that gets armed too,
+ * though no event ever tells of it: the range is remembered, and faults in it that nothing else
+ * explains are due zeros.
  */
-static bool unregister_safely(struct space *space, uint64_t start, uint64_t end)
+static bool unregister_safely(struct lazyd *lazyd, struct space *space, uint64_t start,
+			      uint64_t end)
 {
-	int ret = uffd_unregister(space->uffd, start, end);
+	int ret;
 
+	if (uffd_covers(space->uffd, start, start + LAZY_PAGE) == -EAGAIN)
+		return false;
+	ret = uffd_unregister(space->uffd, start, end);
 	if (ret == -ENOMEM)
 		space->is_gone = true;
 	if (ret)
@@ -254,26 +322,22 @@ static bool unregister_safely(struct space *space, uint64_t start, uint64_t end)
 	if (uffd_covers(space->uffd, start, start + LAZY_PAGE) != -EAGAIN)
 		return true;
 	uffd_register(space->uffd, start, end);
+	if (range_add(&space->rearmed, &space->nr_rearmed, start, end))
+		space_kill(lazyd, space, "no memory for what it is owed", start);
 	return false;
 }
 
 static void remember_collapse(struct space *space, const struct owed_area *area)
 {
-	void *grown;
-
 	if (!(area->flags & LAZY_RANGE_HUGEPAGE) || area->end - area->start < 2 << 20)
 		return;
-	grown = realloc(space->collapse, (space->nr_collapse + 1) * sizeof(*space->collapse));
-	if (!grown)
-		return; /* khugepaged will get there */
-	space->collapse = grown;
-	space->collapse[space->nr_collapse].start = area->start;
-	space->collapse[space->nr_collapse++].end = area->end;
+	/* Without memory khugepaged will get there. */
+	range_add(&space->collapse, &space->nr_collapse, area->start, area->end);
 }
 
 void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_area *area)
 {
-	if (!unregister_safely(space, area->start, area->end))
+	if (!unregister_safely(lazyd, space, area->start, area->end))
 		return;
 	remember_collapse(space, area);
 	area->flags |= OWED_AREA_RELEASED;
@@ -373,6 +437,7 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	owed_fini(&space->owed);
 	free(space->parked);
 	free(space->collapse);
+	free(space->rearmed);
 	TAILQ_REMOVE(&lazyd->spaces, space, link);
 	log_debug("task %d (pid %d): %s", space->image_pid, space->host_pid,
 		  space->is_gone ? "ended" : "complete");
