@@ -16,6 +16,7 @@
 #include "mem/mem.h"
 #include "mem/pagemap_flags.h"
 #include "restore/compose.h"
+#include "restore/inherit.h"
 #include "restore/vma_check.h"
 #include "util/log.h"
 
@@ -232,6 +233,13 @@ static bool read_area(struct reader *reader, const VmaEntry *vma, bool is_long)
 	return is_any;
 }
 
+/* Does the blob map and fill it? */
+static bool is_blobs(const struct compose *compose, size_t index)
+{
+	return vma_is_mapped(compose->task->restore->mm->vmas[index]) &&
+	       !inherit_holds(compose->task->restore, index);
+}
+
 /* Long runs, all at once: a registered area must not be read into. */
 static void copy_areas(struct compose *compose, struct reader *reader)
 {
@@ -244,7 +252,7 @@ static void copy_areas(struct compose *compose, struct reader *reader)
 	if (!areas || !begin)
 		return; /* the region or the list remembers */
 	for (size_t i = 0; i < mm->n_vmas; i++) {
-		if (vma_is_mapped(mm->vmas[i]) && read_area(reader, mm->vmas[i], true))
+		if (is_blobs(compose, i) && read_area(reader, mm->vmas[i], true))
 			areas[count++] =
 				(struct restorer_area){ mm->vmas[i]->start, mm->vmas[i]->end };
 	}
@@ -333,12 +341,13 @@ int compose_mem(struct compose *compose)
 	for (size_t i = 0; i < mm->n_vmas; i++) {
 		if (!vma_is_mapped(mm->vmas[i]))
 			continue;
-		map_area(compose, mm->vmas[i]);
+		if (!inherit_holds(compose->task->restore, i))
+			map_area(compose, mm->vmas[i]);
 		advise_area(compose, mm->vmas[i]);
 	}
 	copy_areas(compose, reader);
 	for (size_t i = 0; i < mm->n_vmas; i++) {
-		if (vma_is_mapped(mm->vmas[i]))
+		if (is_blobs(compose, i))
 			read_area(reader, mm->vmas[i], false);
 	}
 	flush_reads(reader);
@@ -349,7 +358,9 @@ int compose_mem(struct compose *compose)
 		if (vma_is_guard(vma))
 			calls_must(&compose->calls, RESTORER_WHAT_ADVISE, SYS_madvise, vma->start,
 				   vma->end - vma->start, MADV_GUARD_INSTALL);
-		else if (vma_is_mapped(vma) && has_pages(compose, vma) && !(vma->prot & PROT_WRITE))
+		else if (inherit_holds(compose->task->restore, i) ||
+			 (vma_is_mapped(vma) && has_pages(compose, vma) &&
+			  !(vma->prot & PROT_WRITE)))
 			calls_must(&compose->calls, RESTORER_WHAT_PROTECT, SYS_mprotect, vma->start,
 				   vma->end - vma->start, vma->prot);
 	}

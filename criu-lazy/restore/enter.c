@@ -19,6 +19,7 @@
 #include "kinds/kind.h"
 #include "restore/compose.h"
 #include "restore/hole.h"
+#include "restore/inherit.h"
 #include "restore/own_maps.h"
 #include "restore/sharing.h"
 #include "restorer-blob.h"
@@ -181,12 +182,37 @@ static int make_region(struct compose *compose)
 	return 0;
 }
 
+static void unmap_between(struct compose *compose, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		calls_must(&compose->calls, RESTORER_WHAT_UNMAP, SYS_munmap, start, end - start);
+}
+
+/* All but the region and what is in place already. */
 static void unmap_ours(struct compose *compose)
 {
-	uint64_t start = compose->region.start, end = compose->region_end;
+	const struct restore_task *rt = compose->task->restore;
+	uint64_t at = 0, start = compose->region.start, end = compose->region_end;
+	bool is_region_kept = false;
 
-	calls_must(&compose->calls, RESTORER_WHAT_UNMAP, SYS_munmap, 0, start);
-	calls_must(&compose->calls, RESTORER_WHAT_UNMAP, SYS_munmap, end, ARCH_MAP_TOP - end);
+	for (size_t i = 0; i < rt->mm->n_vmas; i++) {
+		const VmaEntry *vma = rt->mm->vmas[i];
+
+		if (!inherit_holds(rt, i))
+			continue;
+		if (!is_region_kept && vma->start > start) {
+			unmap_between(compose, at, start);
+			at = end;
+			is_region_kept = true;
+		}
+		unmap_between(compose, at, vma->start);
+		at = vma->end;
+	}
+	if (!is_region_kept) {
+		unmap_between(compose, at, start);
+		at = end;
+	}
+	unmap_between(compose, at, ARCH_MAP_TOP);
 }
 
 static void hand_over_lazy(struct compose *compose)

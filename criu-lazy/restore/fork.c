@@ -13,6 +13,7 @@
 
 #include "kinds/kind.h"
 #include "mem/mem.h"
+#include "restore/inherit.h"
 #include "restore/restore_task.h"
 #include "restore/sessions.h"
 #include "util/log.h"
@@ -132,6 +133,8 @@ static int live(struct restore *restore, struct task *task)
 		ret = shmem_open_all(restore);
 	if (!ret)
 		ret = fork_brothers(restore, task);
+	if (!ret)
+		ret = inherit_take(restore, task);
 	if (!ret)
 		ret = fork_children(restore, task, true);
 	if (!ret)

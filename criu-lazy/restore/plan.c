@@ -16,6 +16,7 @@
 #include "kinds/kind.h"
 #include "mem/mem.h"
 #include "pstree.pb-c.h"
+#include "restore/inherit.h"
 #include "restore/restore_task.h"
 #include "restore/sessions.h"
 #include "restore/sharing.h"
@@ -435,6 +436,8 @@ int restore_plan(struct restore *restore)
 	note(&first, task_restore_plan(restore));
 	if (!first)
 		first = plan_lazy(restore);
+	if (!first)
+		first = inherit_plan(restore);
 	return first;
 }
 
@@ -460,6 +463,7 @@ static void free_task(struct task *task)
 	if (rt->pages)
 		page_source_close(rt->pages);
 	free(rt->vdso);
+	free(rt->inherited);
 	lazy_plan_fini(&rt->lazy);
 	if (rt->lazy_socket >= 0)
 		close(rt->lazy_socket);

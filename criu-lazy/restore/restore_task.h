@@ -16,6 +16,12 @@
 #include "restore/restore.h"
 #include "task-ext.pb-c.h"
 
+/* Of one area (inherit.c). */
+struct inherited {
+	size_t source; /* number of the parent's area it is made from, plus one; 0: none */
+	bool is_held;  /* to be in place, then in place, when the blob starts */
+};
+
 struct restore_task {
 	CoreEntry **cores; /* task->nr_threads, leader first; for TASK_DEAD just the leader's */
 	TaskKobjIdsEntry *ids;
@@ -23,6 +29,7 @@ struct restore_task {
 	FsEntry *fs;
 	TaskExtEntry *ext; /* NULL in sets that are not ours */
 	struct page_source *pages;
+	struct inherited *inherited; /* mm->n_vmas, or NULL */
 	uint8_t *vdso; /* its code with jumps to the kernel's, or NULL: it is the kernel's */
 	uint64_t vdso_address;	/* where the kernel's goes then */
 	struct lazy_plan lazy;	/* empty without --lazy-pages */
