@@ -13,11 +13,6 @@ static const struct command command_pre_dump = {
 	.summary = "dump memory ahead, the tree keeps running",
 	.refusal = "tracking memory changes",
 };
-static const struct command command_page_server = {
-	.name = "page-server",
-	.summary = "receive pages from a dump elsewhere",
-	.refusal = "moving pages between hosts",
-};
 static const struct command command_dedup = {
 	.name = "dedup",
 	.summary = "drop pages that newer images hold again",

@@ -22,7 +22,7 @@ struct command {
  */
 int command_setup(const struct command *command, struct options *opts);
 
-extern const struct command command_dump, command_restore, command_lazy_pages, command_check,
-	command_service, command_swrk;
+extern const struct command command_page_server, command_dump, command_restore, command_lazy_pages,
+	command_check, command_service, command_swrk;
 
 #endif

@@ -24,6 +24,7 @@
 #include "mem/mem.h"
 #include "task/task_dump.h"
 #include "tree/collect.h"
+#include "transport/push.h"
 #include "tree/freezer.h"
 #include "util/log.h"
 
@@ -121,7 +122,15 @@ static int phase_open(struct dump *dump)
 
 static int phase_page_server(struct dump *dump)
 {
-	return dump->opts->lazy_pages ? lazy_serve_begin(dump, &stop_signal) : 0;
+	const struct options *opts = dump->opts;
+
+	if (opts->page_server && opts->lazy_pages) {
+		log_err("dump: --page-server sends pages away, --lazy-pages keeps them: give one");
+		return -EINVAL;
+	}
+	if (opts->page_server)
+		return push_connect(opts, &dump->push);
+	return opts->lazy_pages ? lazy_serve_begin(dump, &stop_signal) : 0;
 }
 
 static void undo_freezer(void *arg, bool failed)
@@ -265,6 +274,11 @@ static int phase_seccomp(struct dump *dump)
 	return seccomp_dump_image(dump->seccomp, dump->images);
 }
 
+static int phase_pages_sent(struct dump *dump)
+{
+	return dump->push ? push_finish(dump->push) : 0;
+}
+
 static int phase_lazy_pages(struct dump *dump)
 {
 	return dump->lazy ? lazy_serve_run(dump) : 0;
@@ -314,6 +328,7 @@ static const struct phase {
 	{ "tree", pstree_dump },
 	{ "seccomp", phase_seccomp },
 	{ "clocks", clocks_dump },
+	{ "pages", phase_pages_sent },
 	{ "statistics", phase_stats },
 	{ "inventory", inventory_dump },
 	{ "lazy pages", phase_lazy_pages },
@@ -341,6 +356,7 @@ static void finish(struct dump *dump, bool failed)
 
 	undo_run(&dump->undo, failed);
 	lazy_serve_end(dump);
+	push_free(dump->push);
 	tree_for_each (task, &dump->tree)
 		task_dump_free(task);
 	tree_collect_free(&dump->tree);

@@ -16,6 +16,7 @@
 #include "util/undo.h"
 
 struct compel_inject;
+struct page_push;      /* transport/push.h */
 struct lazy_serve;     /* dump/lazy_serve.h */
 struct file_registry;  /* kinds/: file objects seen, by identity */
 struct shmem_registry; /* mem/: shared segments seen */
@@ -47,6 +48,7 @@ struct dump {
 	struct image *locks_img;       /* filelocks.img, if there is a lock */
 	struct seccomp_table *seccomp; /* filters seen */
 	struct lazy_serve *lazy;       /* --lazy-pages; NULL: all pages are written */
+	struct page_push *push;	       /* --page-server; NULL: pages go into files */
 	uint32_t next_pages_id;
 	struct dump_counters counters;
 };

@@ -21,6 +21,7 @@
 #include "mem/pagemap_flags.h"
 #include "mem/prescan.h"
 #include "mem/registry.h"
+#include "transport/push.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -318,7 +319,8 @@ static int copy_pages(struct mem_dump *mem, uint32_t pages_id)
 
 	if (mem_fd < 0)
 		return log_errno("task %d: open mem", mem->task->host_pid);
-	int ret = image_create(mem->dump->images, IMG_PAGES, pages_id, &pages);
+	struct page_push *push = mem->dump->push;
+	int ret = push ? 0 : image_create(mem->dump->images, IMG_PAGES, pages_id, &pages);
 
 	if (ret)
 		return ret;
@@ -329,11 +331,13 @@ static int copy_pages(struct mem_dump *mem, uint32_t pages_id)
 		.in_fd = mem_fd,
 		.runs = mem->copies,
 		.nr_runs = mem->nr_copies,
-		.out_fd = image_fd(pages),
-		.nr_threads = page_copy_threads(mem->bytes),
+		.out_fd = push ? 0 : image_fd(pages),
+		.nr_threads = push ? 1 : page_copy_threads(mem->bytes),
+		.sink = push ? push_bytes : NULL,
+		.sink_arg = push,
 	};
 	ret = copy.out_fd < 0 ? copy.out_fd : page_copy_run(&copy);
-	if (!ret)
+	if (!ret && pages)
 		ret = image_close(&pages);
 	mem->dump->counters.memwrite_us += now_us() - started;
 	return ret;
@@ -535,7 +539,7 @@ int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_fa
 		return log_ret(ret, "task %d: open pagemap", task->host_pid);
 	uint32_t pages_id = dump->next_pages_id++;
 
-	ret = pagemap_writer_begin(dump, IMG_PAGEMAP, (uint64_t)task->pid, pages_id, &mem.pagemap);
+	ret = pagemap_writer_begin(dump->images, dump->push, IMG_PAGEMAP, (uint64_t)task->pid, pages_id, &mem.pagemap);
 	if (!ret)
 		ret = dump_areas(&mem);
 	ret = pagemap_writer_end(&mem.pagemap, ret);

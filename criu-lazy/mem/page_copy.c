@@ -135,6 +135,8 @@ static int read_by_fd(const struct page_copy *copy, const struct batch *batch, u
 
 static int write_batch(const struct page_copy *copy, const struct batch *batch, const uint8_t *buf)
 {
+	if (copy->sink)
+		return copy->sink(copy->sink_arg, buf, batch->len);
 	for (size_t done = 0; done < batch->len;) {
 		ssize_t put = pwrite(copy->out_fd, buf + done, batch->len - done,
 				     (off_t)(batch->offset + done));

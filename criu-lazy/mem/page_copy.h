@@ -26,7 +26,10 @@ struct page_copy {
 			   */
 	const struct page_copy_run *runs;
 	size_t nr_runs;
-	int out_fd;		 /* borrowed; the first byte goes to offset 0 */
+	int out_fd; /* borrowed; the first byte goes to offset 0 */
+	/* Instead of out_fd: takes the bytes in order. nr_threads has to be 1. */
+	int (*sink)(void *arg, const void *data, size_t len);
+	void *sink_arg;
 	unsigned int nr_threads; /* at least 1; 1: all in the caller */
 	size_t buffer_size;	 /* multiple of 4096; 0: the one that measured best */
 };

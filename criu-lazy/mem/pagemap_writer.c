@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "dump/dump.h"
-#include "mem/registry.h"
+#include "mem/pagemap_writer.h"
+
+#include <errno.h>
+
 #include "pagemap.pb-c.h"
+#include "transport/push.h"
+#include "transport/wire.h"
 
 enum { PAGE = 4096 };
 
-int pagemap_writer_begin(struct dump *dump, enum image_kind kind, uint64_t id, uint32_t pages_id,
-			 struct pagemap_writer *out)
+int pagemap_writer_begin(struct image_dir *images, struct page_push *push, enum image_kind kind,
+			 uint64_t id, uint32_t pages_id, struct pagemap_writer *out)
 {
 	PagemapHead head = PAGEMAP_HEAD__INIT;
-	int ret = image_create(dump->images, kind, id, &out->img);
+	int ret;
 
-	out->start = out->end = 0;
+	*out = (struct pagemap_writer){ .push = push };
+	if (push) {
+		out->list = push_list_new(
+			wire_object(kind == IMG_PAGEMAP ? WIRE_TASK : WIRE_SHMEM, id));
+		return out->list ? 0 : -ENOMEM;
+	}
+	ret = image_create(images, kind, id, &out->img);
 	head.pages_id = pages_id;
 	return ret ? ret : image_write(out->img, &head.base);
 }
@@ -23,6 +33,8 @@ static int write_entry(struct pagemap_writer *writer)
 
 	if (!pages)
 		return 0;
+	if (writer->push)
+		return push_entry(writer->list, writer->start, writer->end, writer->flags);
 	entry.vaddr = writer->start;
 	entry.has_nr_pages = entry.has_flags = 1;
 	entry.nr_pages = pages;
@@ -50,6 +62,12 @@ int pagemap_writer_end(struct pagemap_writer *writer, int failed)
 {
 	int ret = failed ? failed : write_entry(writer);
 
+	if (writer->push && ret) {
+		push_list_free(writer->list);
+		return ret;
+	}
+	if (writer->push)
+		return push_begin(writer->push, writer->list);
 	if (ret) {
 		image_abandon(&writer->img);
 		writer->img = NULL;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "kernel/proc_maps.h"
+#include "mem/pagemap_writer.h"
 
 struct dump;
 struct prescan;
@@ -39,17 +40,5 @@ struct shmem_registry {
 int segment_dump_mapped(struct dump *dump, int fd, uint32_t *shmid);
 /* NULL if it was not met yet. */
 struct mem_segment *segment_find(struct shmem_registry *registry, dev_t dev, ino_t ino);
-
-/* Writes pagemap entries, joining those that touch and have the same flags. */
-struct pagemap_writer {
-	struct image *img;
-	uint64_t start, end; /* of the entry not yet written; equal: none */
-	uint32_t flags;
-};
-int pagemap_writer_begin(struct dump *dump, enum image_kind kind, uint64_t id, uint32_t pages_id,
-			 struct pagemap_writer *out);
-int pagemap_writer_add(struct pagemap_writer *writer, uint64_t start, uint64_t end, uint32_t flags);
-/* Closes the file in any case; flushes it unless failed. */
-int pagemap_writer_end(struct pagemap_writer *writer, int failed);
 
 #endif

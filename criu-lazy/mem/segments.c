@@ -15,6 +15,7 @@
 #include "mem/page_copy.h"
 #include "mem/pagemap_flags.h"
 #include "mem/registry.h"
+#include "transport/push.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -113,7 +114,7 @@ static int write_pagemap(struct dump *dump, uint32_t shmid, uint32_t pages_id,
 			 const struct run_list *list)
 {
 	struct pagemap_writer writer = { 0 };
-	int ret = pagemap_writer_begin(dump, IMG_SHMEM_PAGEMAP, shmid, pages_id, &writer);
+	int ret = pagemap_writer_begin(dump->images, dump->push, IMG_SHMEM_PAGEMAP, shmid, pages_id, &writer);
 
 	for (size_t i = 0; !ret && i < list->count; i++)
 		ret = pagemap_writer_add(&writer, list->items[i].start, list->items[i].end,
@@ -126,7 +127,8 @@ static int write_pages(struct dump *dump, uint32_t shmid, uint32_t pages_id, int
 {
 	scoped_image struct image *pages = NULL;
 	char what[48];
-	int ret = image_create(dump->images, IMG_PAGES, pages_id, &pages);
+	struct page_push *push = dump->push;
+	int ret = push ? 0 : image_create(dump->images, IMG_PAGES, pages_id, &pages);
 
 	if (ret)
 		return ret;
@@ -137,8 +139,10 @@ static int write_pages(struct dump *dump, uint32_t shmid, uint32_t pages_id, int
 		.in_size = (uint64_t)st->st_size,
 		.runs = list->items,
 		.nr_runs = list->count,
-		.out_fd = image_fd(pages),
-		.nr_threads = page_copy_threads(list->bytes),
+		.out_fd = push ? 0 : image_fd(pages),
+		.nr_threads = push ? 1 : page_copy_threads(list->bytes),
+		.sink = push ? push_bytes : NULL,
+		.sink_arg = push,
 	};
 	ret = copy.out_fd < 0 ? copy.out_fd : page_copy_run(&copy);
 	return ret ? ret : image_close(&pages);
