@@ -624,6 +624,16 @@ static void post_jobs(struct lazyd *lazyd, struct space *space, struct owed_area
 	}
 }
 
+/*
+ * A segment with several mappings is the engine's own: the copiers of one space are not recalled
+ * when another one makes a hole in it.
+ */
+static bool can_have_copiers(const struct owed_area *area)
+{
+	return area->kind == LAZY_RANGE_ANON ||
+	       (area->kind == LAZY_RANGE_SHMEM && area->bits && area->bits->refs <= 2);
+}
+
 bool fill_background(struct lazyd *lazyd, struct space *space)
 {
 	struct owed_area *area = owed_next(&space->owed, space->cursor);
@@ -649,7 +659,7 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	}
 	if (space->cursor < area->start)
 		space->cursor = area->start;
-	if (is_quiet && !space->solo_sweeps && area->kind != LAZY_RANGE_HUGETLB)
+	if (is_quiet && !space->solo_sweeps && can_have_copiers(area))
 		post_jobs(lazyd, space, area, &space->cursor);
 	if (fill_piece(lazyd, space, area, &space->cursor, area->end,
 		       is_quiet ? QUIET_PIECE : BUSY_PIECE, CAUSE_BACKGROUND))

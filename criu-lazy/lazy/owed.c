@@ -300,6 +300,32 @@ uint64_t owed_remove(struct owed *owed, uint64_t start, uint64_t end)
 	return dropped;
 }
 
+bool owed_has_shared(struct owed *owed, uint64_t start, uint64_t end)
+{
+	struct owed_area *area = owed_next(owed, start);
+	struct owed_run run;
+
+	for (; area && area->start < end; area = RB_NEXT(owed_tree, &owed->areas, area)) {
+		if (area->kind == LAZY_RANGE_SHMEM && owed_area_run(area, start, 0, &run) &&
+		    run.start < end)
+			return true;
+	}
+	return false;
+}
+
+uint64_t owed_punch(struct owed *owed, uint64_t start, uint64_t end)
+{
+	struct owed_area *area = owed_next(owed, start);
+	uint64_t dropped = 0;
+
+	for (; area && area->start < end; area = RB_NEXT(owed_tree, &owed->areas, area)) {
+		if (area->kind == LAZY_RANGE_SHMEM)
+			dropped += owed_done(area, start, end);
+	}
+	owed->dropped += dropped;
+	return dropped;
+}
+
 static int move_area(struct owed *owed, struct owed_area *area, uint64_t from, uint64_t to)
 {
 	struct owed_area left = *area, moved = *area;

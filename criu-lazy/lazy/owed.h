@@ -93,9 +93,14 @@ uint64_t owed_done(struct owed_area *area, uint64_t start, uint64_t end);
 int owed_unmap(struct owed *owed, uint64_t start, uint64_t end);
 /*
  * MADV_DONTNEED, MADV_FREE: still registered, private pages there are owed no more. Shared segments
- * are left alone: their content stays. Returns the number of pages dropped.
+ * are left alone: their content stays (see owed_punch for MADV_REMOVE). Returns the number of pages
+ * dropped.
  */
 uint64_t owed_remove(struct owed *owed, uint64_t start, uint64_t end);
+/* Is something of a shared segment owed in [start, end)? */
+bool owed_has_shared(struct owed *owed, uint64_t start, uint64_t end);
+/* MADV_REMOVE on shared segments: a hole, for everybody who maps it. Pages dropped. */
+uint64_t owed_punch(struct owed *owed, uint64_t start, uint64_t end);
 /*
  * mremap(2): what is owed in [from, from + len) is owed at `to` now. The old place stays registered
  * and owes nothing (MREMAP_DONTUNMAP); an unmap event follows when it is gone.

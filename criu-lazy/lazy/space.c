@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lazy/advice.h"
 #include "lazy/engine.h"
 #include "lazy/identify.h"
 #include "lazy/uffd.h"
@@ -217,7 +219,46 @@ static int apply_remap(struct lazyd *lazyd, struct space *space, uint64_t from, 
 	return ret ? ret : remap_rearmed(space, from, to, len);
 }
 
-static int apply_event(struct lazyd *lazyd, struct space *space, const struct uffd_msg *msg)
+static void apply_remove(struct lazyd *lazyd, struct space *space, const struct advice_calls *calls,
+			 uint64_t start, uint64_t end)
+{
+	owed_remove(&space->owed, start, end);
+	if (!owed_has_shared(&space->owed, start, end))
+		return;
+	switch (advice_of(calls, start, end)) {
+	case MADV_REMOVE:
+		owed_punch(&space->owed, start, end);
+		break;
+	case -1:
+		space_kill(lazyd, space,
+			   "it removes a part of a shared segment that is not there yet, and "
+			   "cannot be asked how",
+			   start);
+		break;
+	default: /* MADV_DONTNEED: the content stays */
+		break;
+	}
+}
+
+static bool has_change_pending(const struct space *space)
+{
+	return uffd_covers(space->uffd, LAZY_PAGE, 2 * LAZY_PAGE) == -EAGAIN;
+}
+
+/* Before events are read, for as long as a segment is owed: see advice.h. */
+static void look_at_callers(struct lazyd *lazyd, struct space *space, struct advice_calls *out)
+{
+	out->count = 0;
+	if (!owed_has_shared(&space->owed, 0, UINT64_MAX) || !has_change_pending(space))
+		return;
+	if (!space->host_pid)
+		space_find_pid(lazyd, space, 0);
+	if (space->host_pid)
+		advice_scan(space->host_pid, out);
+}
+
+static int apply_event(struct lazyd *lazyd, struct space *space, const struct advice_calls *calls,
+		       const struct uffd_msg *msg)
 {
 	struct lazy_stats *stats = &lazyd->stats;
 
@@ -230,7 +271,7 @@ static int apply_event(struct lazyd *lazyd, struct space *space, const struct uf
 				   msg->arg.remap.len);
 	case UFFD_EVENT_REMOVE:
 		stats->events[2]++;
-		owed_remove(&space->owed, msg->arg.remove.start, msg->arg.remove.end);
+		apply_remove(lazyd, space, calls, msg->arg.remove.start, msg->arg.remove.end);
 		return 0;
 	case UFFD_EVENT_UNMAP:
 		stats->events[3]++;
@@ -246,12 +287,16 @@ static int apply_event(struct lazyd *lazyd, struct space *space, const struct uf
 static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fault *faults)
 {
 	struct uffd_msg msgs[POLL_BATCH];
+	struct advice_calls calls;
 	size_t count = 0;
 
 	while (count + POLL_BATCH <= FAULTS_MAX) {
-		ssize_t len = read(space->uffd, msgs, sizeof(msgs));
-		size_t nr = len > 0 ? (size_t)len / sizeof(msgs[0]) : 0;
+		ssize_t len;
+		size_t nr;
 
+		look_at_callers(lazyd, space, &calls);
+		len = read(space->uffd, msgs, sizeof(msgs));
+		nr = len > 0 ? (size_t)len / sizeof(msgs[0]) : 0;
 		if (len < 0 && errno == EINTR)
 			continue;
 		if (len < 0 && (errno == EMFILE || errno == ENFILE)) {
@@ -270,7 +315,7 @@ static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fau
 					.addr = msgs[i].arg.pagefault.address,
 					.tid = msgs[i].arg.pagefault.feat.ptid,
 				};
-			} else if (apply_event(lazyd, space, &msgs[i])) {
+			} else if (apply_event(lazyd, space, &calls, &msgs[i])) {
 				space_kill(lazyd, space, "no memory for what it is owed", 0);
 			}
 		}

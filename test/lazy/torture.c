@@ -395,22 +395,27 @@ static void *run_slice(void *arg)
 	return NULL;
 }
 
+/* One segment at two places: what one place drops stays, what it removes is gone from both. */
 static void *run_shared(void *arg)
 {
+	static bool is_hole[SHM_PAGE];
 	volatile uint64_t *views[2] = { (void *)SHARED, (void *)(SHARED + 2 * SHM_PAGE * PAGE) };
 	uint64_t random = seed;
 
 	for (int i = 0; i < SHM_PAGE * 4; i++) {
-		uint64_t page;
+		volatile uint64_t *at;
+		uint64_t page, tag;
 
 		random = random * 6364136223846793005ull + 1442695040888963407ull;
 		page = (random >> 33) % SHM_PAGE;
-		if (!page_is(views[i & 1] + page * PAGE / 8,
-			     is_present(page) ? SHARED + page * PAGE : 0))
-			wrong("shared", -1, (uint64_t)(views[i & 1] + page * PAGE / 8),
-			      is_present(page) ? SHARED + page * PAGE : 0);
-		if (page == 17)
-			madvise((void *)(views[0] + page * PAGE / 8), 8 * PAGE, MADV_DONTNEED);
+		at = views[i & 1] + page * PAGE / 8;
+		if (random >> 58 == 0)
+			madvise((void *)at, (page + 8 < SHM_PAGE ? 8 : 1) * PAGE, MADV_DONTNEED);
+		if (random >> 58 == 1 && !madvise((void *)at, PAGE, MADV_REMOVE))
+			is_hole[page] = true;
+		tag = is_present(page) && !is_hole[page] ? SHARED + page * PAGE : 0;
+		if (!page_is(at, tag))
+			wrong("shared", -1, (uint64_t)at, tag);
 	}
 	return NULL;
 }
