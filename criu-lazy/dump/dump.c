@@ -25,6 +25,7 @@
 #include "task/task_dump.h"
 #include "tree/collect.h"
 #include "transport/push.h"
+#include "tree/compel_log.h"
 #include "tree/freezer.h"
 #include "util/log.h"
 
@@ -367,26 +368,13 @@ static void finish(struct dump *dump, bool failed)
 		image_dir_close(dump->images);
 }
 
-static void compel_log(bool is_error, const char *fmt, va_list args)
-{
-	char line[512];
-
-	if (!is_error && log_level() < LOG_LEVEL_DEBUG)
-		return;
-	vsnprintf(line, sizeof(line), fmt, args);
-	if (is_error)
-		log_err("%s", line);
-	else
-		log_debug("%s", line);
-}
-
 static int dump_in_worker(const struct options *opts)
 {
 	struct run run = { .dump = { .opts = opts, .next_pages_id = 1 }, .freezer = { .fd = -1 } };
 	int ret;
 
 	tree_init(&run.dump.tree);
-	compel_set_log(compel_log);
+	compel_log_begin();
 	ret = run_phases(&run.dump);
 	finish(&run.dump, ret != 0);
 	return ret;

@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "compel.h"
 #include "kinds/kind.h"
 #include "mem/mem.h"
 #include "restore/own_maps.h"
@@ -22,20 +21,9 @@
 #include "restore/restore_task.h"
 #include "restore/stats.h"
 #include "task/task_restore.h"
+#include "tree/compel_log.h"
 #include "util/log.h"
 #include "util/scope.h"
-
-/* compel's messages go where ours go. */
-static void compel_message(bool is_error, const char *fmt, va_list args)
-{
-	char text[512];
-
-	vsnprintf(text, sizeof(text), fmt, args);
-	if (is_error)
-		log_err("%s", text);
-	else
-		log_debug("%s", text);
-}
 
 static void count_alive(struct restore *restore, uint32_t *threads)
 {
@@ -118,7 +106,7 @@ static int restore_all(struct restore *restore)
 	int ret;
 
 	times_mark(&times.start);
-	compel_set_log(compel_message);
+	compel_log_begin();
 	ret = own_vdso_find(&vdso);
 	restore->vdso = &vdso;
 	if (!ret)

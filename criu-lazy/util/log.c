@@ -103,8 +103,8 @@ static size_t put_prefix(char *buf, size_t size, enum log_level level, const cha
 	return len;
 }
 
-static void put_line(enum log_level level, const char *file, int line, int err, const char *fmt,
-		     va_list args)
+static void __attribute__((format(printf, 5, 0)))
+put_line(enum log_level level, const char *file, int line, int err, const char *fmt, va_list args)
 {
 	char buf[LINE_MAX_BYTES];
 	size_t start, len;
