@@ -36,6 +36,7 @@ include scripts/build/variants.mk
 include scripts/build/victims.mk
 include scripts/build/docs.mk
 include scripts/build/lazy-tests.mk
+include scripts/build/fuzz.mk
 
 all: $(BIN)
 .DEFAULT_GOAL := all
@@ -52,8 +53,8 @@ build/examples/%: compel/examples/%.c build/release/libcore.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(INCLUDES) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-unit: $(UNIT_BINS)
-	@scripts/build/run-unit $(UNIT_BINS)
+unit: $(UNIT_BINS) $(FUZZ_SMOKE)
+	@scripts/build/run-unit $(UNIT_BINS) $(FUZZ_SMOKE)
 
 test: all
 	scripts/test
