@@ -23,6 +23,9 @@ extern const struct kind_ops pidfd_kind;
 /* memory/ */
 extern const struct kind_ops memfd_kind;
 
+/* ns/ */
+extern const struct kind_ops ns_file_kind;
+
 /* sockets/ */
 extern const struct kind_ops unix_kind;
 extern const struct kind_ops inet_kind;

@@ -16,6 +16,7 @@ static const struct kind_ops *const kinds[] = {
 	&inotify_kind,
 	&pidfd_kind,
 	&memfd_kind,
+	&ns_file_kind,
 	&unix_kind,
 	&inet_kind,
 	&netlink_kind,
