@@ -68,6 +68,21 @@ static int resolve_scripts(struct options *opts)
 	return 0;
 }
 
+/* Meant from here, unless it only exists in the work directory, where criu looks. */
+static void resolve_key_files(struct options *opts)
+{
+	char **files[] = { &opts->tls_cacert, &opts->tls_cacrl, &opts->tls_cert, &opts->tls_key };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *path = *files[i] ? realpath(*files[i], NULL) : NULL;
+
+		if (!path)
+			continue;
+		free(*files[i]);
+		*files[i] = path;
+	}
+}
+
 int command_setup(const struct command *command, struct options *opts)
 {
 	struct utsname host;
@@ -79,6 +94,7 @@ int command_setup(const struct command *command, struct options *opts)
 		ret = make_absolute(&opts->work_dir, "work");
 	if (!ret)
 		ret = resolve_scripts(opts);
+	resolve_key_files(opts);
 	if (!ret)
 		ret = enter_work_dir(opts);
 	if (!ret)

@@ -95,6 +95,8 @@ int lazy_serve_run(struct dump *dump)
 		return ret;
 	log_info("page server: ready, %" PRIu64 " pages stay here", dump->counters.pages_lazy);
 	ret = server_run(lazy->server);
+	if (ret == -EINTR)
+		log_err("dump: stopped while pages were still owed to the destination");
 	server_stats(lazy->server, &stats);
 	log_info("page server: %" PRIu64 " clients, %" PRIu64 " pages on demand, %" PRIu64
 		 " in bulk, %" PRIu64 " of zeros, %" PRIu64 " refused, %" PRIu64 " bytes",

@@ -68,6 +68,12 @@ static void learn_peer(struct channel *channel)
 	}
 }
 
+/* Failures are no harm: a unix socket has none of these. */
+static void set_option(const struct channel *channel, int level, int name, int value)
+{
+	setsockopt(channel->fd, level, name, &value, sizeof(value));
+}
+
 /* ---- begin and end ------------------------------------------------------------ */
 
 int channel_new(int fd, struct channel **out)
@@ -84,6 +90,8 @@ int channel_new(int fd, struct channel **out)
 	}
 	channel->fd = fd;
 	learn_peer(channel);
+	/* From the first byte on: a handshake is many small messages. */
+	set_option(channel, IPPROTO_TCP, TCP_NODELAY, 1);
 	*out = channel;
 	return 0;
 }
@@ -306,12 +314,6 @@ uint64_t channel_bytes_out(const struct channel *channel)
 
 /* ---- tuning ------------------------------------------------------------------- */
 
-/* Failures are no harm: a unix socket has none of these. */
-static void set_option(const struct channel *channel, int level, int name, int value)
-{
-	setsockopt(channel->fd, level, name, &value, sizeof(value));
-}
-
 static void tune_loss(const struct channel *channel, unsigned int dead_ms)
 {
 	int seconds = (int)(dead_ms / 1000);
@@ -325,13 +327,11 @@ static void tune_loss(const struct channel *channel, unsigned int dead_ms)
 
 void channel_tune_demand(struct channel *channel, unsigned int dead_ms)
 {
-	set_option(channel, IPPROTO_TCP, TCP_NODELAY, 1);
 	tune_loss(channel, dead_ms);
 }
 
 void channel_tune_bulk(struct channel *channel, unsigned int queue, unsigned int dead_ms)
 {
-	set_option(channel, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_option(channel, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)queue);
 	tune_loss(channel, dead_ms);
 }

@@ -20,7 +20,8 @@
 struct channel;
 struct tls_context; /* transport/tls.h */
 
-/* Takes over a connected stream socket, also on failure (-ENOMEM); it becomes non-blocking. */
+/* Takes over a connected stream socket, also on failure (-ENOMEM); it becomes non-blocking,
+ * and does not wait to fill packets (TCP_NODELAY). */
 int channel_new(int fd, struct channel **out);
 /*
  * Talks TLS from now on. is_server: we accepted the connection. host: whose certificate is
@@ -60,7 +61,7 @@ uint64_t channel_bytes_in(const struct channel *channel);
 uint64_t channel_bytes_out(const struct channel *channel);
 
 /*
- * Socket options for the two channels of the own protocol. Demand: TCP_NODELAY. Bulk: no more than
+ * Socket options for the two channels of the own protocol. Bulk: no more than
  * about `queue` bytes unsent in the kernel (TCP_NOTSENT_LOWAT), so that nothing waits behind
  * megabytes. Both: a dead link is noticed after dead_ms (TCP_USER_TIMEOUT, keepalive).
  */

@@ -51,12 +51,26 @@ static int open_images(const struct options *opts, struct image_dir **out)
 	return image_dir_open(fd >= 0 ? NULL : opts->images_dir, fd, out);
 }
 
+static int leave_terminal(void)
+{
+	scoped_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return log_errno("open /dev/null");
+	for (int fd = 0; fd <= 2; fd++) {
+		if (dup2(null, fd) < 0)
+			return log_errno("standard descriptor %d", fd);
+	}
+	return 0;
+}
+
 /* Listening already; nobody waits for us in vain from now on. */
 static int say_ready(const struct options *opts)
 {
 	scoped_file FILE *file = NULL;
 
-	if (opts->daemon && daemon(1, 0))
+	/* The status descriptor may be one of the standard ones. */
+	if (opts->daemon && daemon(1, 1))
 		return log_errno("page server: go to the background");
 	if (opts->pidfile) {
 		file = fopen(opts->pidfile, "we");
@@ -68,7 +82,7 @@ static int say_ready(const struct options *opts)
 			log_warn("status descriptor %d: nobody reads it", opts->status_fd);
 		close(opts->status_fd);
 	}
-	return 0;
+	return opts->daemon ? leave_terminal() : 0;
 }
 
 /* ---- serving ------------------------------------------------------------------- */
@@ -94,8 +108,10 @@ static int serve(const struct options *opts, struct image_dir *images, struct pr
 	if (!ret)
 		ret = server_run(server);
 	server_free(server);
-	/* It serves until it is told to stop: that is no failure. */
-	return ret == -EINTR ? 0 : ret;
+	if (ret != -EINTR)
+		return ret;
+	log_info("page server: stopped by signal %d", (int)stop_signal);
+	return 0; /* it serves until it is told to stop: that is no failure */
 }
 
 static int serve_images(const struct options *opts, struct image_dir *images)

@@ -164,7 +164,7 @@ int server_run(struct server *server)
 		if (server->listen_fd < 0 && !server->connections)
 			return log_ret(-EPIPE, "page server: the only client is gone");
 	}
-	return log_ret(-EINTR, "page server: stopped by signal %d", (int)*server->params.stopped);
+	return -EINTR;
 }
 
 /* --ps-socket is a connection, or a socket that listens. */
@@ -220,6 +220,11 @@ int server_new(const struct server_params *params, struct server **out)
 	}
 	*out = server;
 	return 0;
+}
+
+uint16_t server_port(const struct server *server)
+{
+	return server->listen_fd < 0 ? 0 : net_port(server->listen_fd);
 }
 
 bool server_has_delivered(const struct server *server)

@@ -35,9 +35,11 @@ struct server_stats {
 int server_new(const struct server_params *params, struct server **out);
 /*
  * Serves. 0: every client that began has said that it has all it wants, and there was one;
- * -EINTR: stopped (logged).
+ * -EINTR: stopped (not logged).
  */
 int server_run(struct server *server);
+/* Where it listens, or 0. */
+uint16_t server_port(const struct server *server);
 /* Some client has pages, so the tasks may run elsewhere. */
 bool server_has_delivered(const struct server *server);
 void server_stats(struct server *server, struct server_stats *out);
