@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
@@ -83,6 +84,9 @@ static void dispatch(struct lazyd *lazyd, const struct epoll_event *event)
 	case WATCH_SUPERVISOR:
 		supervisor_replace(lazyd);
 		break;
+	case WATCH_REMOTE:
+		remote_ready(lazyd);
+		break;
 	case WATCH_SIGNAL:
 		got_signal(lazyd);
 		break;
@@ -107,6 +111,8 @@ static void poll_once(struct lazyd *lazyd, const struct timespec *timeout)
 
 static bool is_settled(struct space *space)
 {
+	if (space->is_arming)
+		return false;
 	return space->is_gone ||
 	       (space->is_swept && !space->nr_parked && owed_is_empty(&space->owed));
 }
@@ -141,6 +147,8 @@ static bool copy_piece(struct lazyd *lazyd)
 			busy = true;
 	}
 	if (busy)
+		return true;
+	if (remote_work(lazyd))
 		return true;
 	for (space = TAILQ_FIRST(&lazyd->spaces); space; space = TAILQ_NEXT(space, link)) {
 		if (!fill_background(lazyd, space))
@@ -197,6 +205,8 @@ int engine_run(struct lazyd *lazyd)
 			timeout.tv_nsec = (long)wait;
 		}
 		poll_once(lazyd, &timeout);
+		remote_tend(lazyd);
+		conn_refill(lazyd);
 		if (lazyd->stats.start && lazy_now() - lazyd->last_report > REPORT_EVERY_NS)
 			stats_report(lazyd, false);
 	}

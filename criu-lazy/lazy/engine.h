@@ -34,7 +34,8 @@ enum watch_kind {
 	WATCH_SPACE,
 	WATCH_PIDFD,
 	WATCH_SUPERVISOR,
-	WATCH_SIGNAL
+	WATCH_SIGNAL,
+	WATCH_REMOTE
 };
 struct watch {
 	enum watch_kind kind;
@@ -56,6 +57,7 @@ struct addr_range {
 struct parked_fault {
 	uint64_t addr;
 	uint64_t since; /* ns */
+	bool is_absent; /* waits for a page that is elsewhere, not for time to pass */
 };
 
 /* One address space: a task announced by hello, or a child of one. */
@@ -72,18 +74,24 @@ struct space {
 	struct space *parent; /* of a forked one, while that lives */
 	int solo_sweeps;      /* background rounds without copiers, after one met an obstacle */
 	bool is_forked;
-	bool is_gone;	  /* the address space is no more */
-	bool is_swept;	  /* the background has been once around */
-	uint64_t born;	  /* ns */
-	uint64_t cursor;  /* background: next address */
-	uint64_t hold;	  /* ns: no background before, after EAGAIN or ENOMEM */
-	uint64_t backoff; /* ns: grows while EAGAIN lasts */
+	bool is_gone;	/* the address space is no more */
+	bool is_swept;	/* the background has been once around */
+	bool is_arming; /* its hello is not answered yet */
+	bool is_killed;
+	bool is_idle;		       /* all the background could bring is elsewhere */
+	bool is_due;		       /* look again at faults that wait for absent pages */
+	bool has_absent, has_progress; /* this time around */
+	uint64_t born;		       /* ns */
+	uint64_t cursor;	       /* background: next address */
+	uint64_t hold;		       /* ns: no background before, after EAGAIN or ENOMEM */
+	uint64_t backoff;	       /* ns: grows while EAGAIN lasts */
 	struct stream streams[SPACE_STREAMS];
 	uint64_t stream_clock;
 	bool has_near; /* some stream has pages to copy */
 	struct parked_fault *parked;
 	size_t nr_parked, parked_room;
 	struct addr_range *collapse; /* huge pages to form when all is done */
+	size_t nr_absent; /* of the parked ones */
 	size_t nr_collapse;
 	struct addr_range *rearmed; /* see space_release_area() */
 	size_t nr_rearmed;
@@ -102,6 +110,7 @@ struct source_ref {
 };
 
 struct conn;
+struct remote;
 
 struct lazyd {
 	const struct options *opts;
@@ -117,6 +126,8 @@ struct lazyd {
 	LIST_HEAD(, conn) conns;
 	SLIST_HEAD(, segment) segments;
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
+	struct remote *remote;		  /* NULL: all pages are local */
+	bool refill_due;		  /* conn_refill() has something to do */
 	uint32_t nr_tasks, nr_hellos;
 	uint32_t nr_lost; /* connections that ended without a hello, or with one that was refused */
 	bool is_short_of_fds; /* said once */
@@ -143,6 +154,8 @@ int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_ki
 void conn_accept(struct lazyd *lazyd);
 void conn_ready(struct lazyd *lazyd, struct conn *conn);
 void conn_close(struct lazyd *lazyd, struct conn *conn);
+/* Pages have come (refill_due): whose eager pages were absent may be answered now. Frees. */
+void conn_refill(struct lazyd *lazyd);
 
 /* space.c */
 struct space *space_new(struct lazyd *lazyd, int uffd /* taken */);
@@ -167,10 +180,14 @@ void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, ui
 void fill_reap(struct lazyd *lazyd, struct space *space);
 void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since);
 void fill_parked(struct lazyd *lazyd, struct space *space);
-/* Installs what is owed of [start, end) before the task runs. 0 or -errno. */
+/* Installs what is owed of [start, end) before the task runs. 0 or -errno; -EINPROGRESS: some of it
+ * is absent, and asked for. */
 int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end);
 /* One bounded piece; false: nothing to do now. Sets space->is_gone, or ends areas. */
 bool fill_near(struct lazyd *lazyd, struct space *space);
 bool fill_background(struct lazyd *lazyd, struct space *space);
+/* Pages of [start, end) in one area have come from elsewhere: delivers those that are owed. */
+void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t start,
+		 uint64_t end, enum lazy_cause cause);
 
 #endif

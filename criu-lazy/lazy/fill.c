@@ -14,6 +14,7 @@
 
 #include "lazy/engine.h"
 #include "lazy/guard.h"
+#include "lazy/remote.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
 
@@ -38,7 +39,8 @@ static void backoff(struct space *space)
 	space->hold = lazy_now() + space->backoff;
 }
 
-static void park(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since)
+static void park(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since,
+		 bool is_absent)
 {
 	if (space->nr_parked == space->parked_room) {
 		size_t room = space->parked_room ? space->parked_room * 2 : 16;
@@ -51,7 +53,9 @@ static void park(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64
 		space->parked = grown;
 		space->parked_room = room;
 	}
-	space->parked[space->nr_parked++] = (struct parked_fault){ .addr = addr, .since = since };
+	space->parked[space->nr_parked++] =
+		(struct parked_fault){ .addr = addr, .since = since, .is_absent = is_absent };
+	space->nr_absent += is_absent;
 	lazyd->stats.parked++;
 }
 
@@ -116,8 +120,8 @@ static int give_up_page(struct lazyd *lazyd, struct space *space, struct owed_ar
 }
 
 /*
- * Copies [start, end), side by side in memory at src. Progress is settled as it is made; 0 when all
- * of it is, -EAGAIN when the rest must wait, -ESRCH when the space is gone.
+ * Copies [start, end), side by side in memory at src (NULL: zeros). Progress is settled as it is
+ * made; 0 when all of it is, -EAGAIN when the rest must wait, -ESRCH when the space is gone.
  */
 static int copy_pieces(struct lazyd *lazyd, struct space *space, struct owed_area *area,
 		       uint64_t start, uint64_t end, const char *src, enum lazy_cause cause)
@@ -129,7 +133,8 @@ static int copy_pieces(struct lazyd *lazyd, struct space *space, struct owed_are
 
 		if (len > end - at)
 			len = end - at;
-		ret = uffd_copy(space->uffd, at, src + (at - start), len, true, &done);
+		ret = src ? uffd_copy(space->uffd, at, src + (at - start), len, true, &done)
+			  : uffd_zero(space->uffd, at, len, &done);
 		if (done)
 			account(lazyd, area, at, at + done, cause);
 		at += done;
@@ -181,57 +186,140 @@ static bool huge_buffer(struct lazyd *lazyd, uint64_t size)
 	return true;
 }
 
-/* A huge page is installed whole: its pieces and zeros for its holes are put together here. */
-static int copy_huge(struct lazyd *lazyd, struct space *space, struct owed_area *area,
-		     const struct owed_run *run, enum lazy_cause cause)
+/* May the source be asked for what is absent: no (ASK_LANDED: and the caller releases what landed),
+ * as long as little is under way, or at once. */
+enum ask { ASK_NOT, ASK_LANDED, ASK_BULK, ASK_NOW };
+
+static enum ask ask_for(const struct lazyd *lazyd, enum lazy_cause cause)
 {
-	uint64_t at = 0, avail;
-
-	if (!huge_buffer(lazyd, area->page_size))
-		return -ENOMEM;
-	while (at < area->page_size) {
-		const void *src = lazy_source_bytes(area->bits->source, run->image + at,
-						    area->page_size - at, false, &avail);
-		int ret;
-
-		if (src) {
-			ret = lazy_source_read(area->bits->source, run->image + at,
-					       lazyd->huge_buffer + at, avail);
-			if (ret)
-				return give_up_page(lazyd, space, area, run->start);
-		} else {
-			memset(lazyd->huge_buffer + at, 0, avail);
-		}
-		at += avail;
-	}
-	return copy_pieces(lazyd, space, area, run->start, run->start + area->page_size,
-			   lazyd->huge_buffer, cause);
+	if (cause == CAUSE_DEMAND || cause == CAUSE_EAGER)
+		return ASK_NOW;
+	if (cause == CAUSE_NEIGHBOUR || remote_must_ask(lazyd))
+		return ASK_BULK;
+	return ASK_NOT; /* it is pushed */
 }
 
-/* Delivers a run, or as much of it as lies side by side in the image. */
+/* -EINPROGRESS: it will come; -ENOBUFS: enough is under way. */
+static int ask(struct lazyd *lazyd, struct space *space, struct lazy_source *source, uint64_t image,
+	       uint64_t len, enum ask how)
+{
+	if (how == ASK_NOT || how == ASK_LANDED)
+		return -EINPROGRESS;
+	if (remote_ask(lazyd, source, image, len, how == ASK_NOW))
+		return -ENOBUFS;
+	return -EINPROGRESS;
+}
+
+/* A page whose source is gone: who needs it now ends; for the others it is poisoned. */
+static int lose_pages(struct lazyd *lazyd, struct space *space, struct owed_area *area,
+		      uint64_t start, uint64_t end, enum lazy_cause cause)
+{
+	if (cause == CAUSE_EAGER)
+		return -EIO;
+	if (cause == CAUSE_DEMAND || !lazyd->has_poison) {
+		space_kill(lazyd, space, "the source of its memory is gone", start);
+		space->hold = lazy_now() + BACKOFF_MAX_NS;
+		return -EINPROGRESS;
+	}
+	for (uint64_t at = start; at < end; at += area->page_size) {
+		int ret = give_up_page(lazyd, space, area, at);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* A huge page is installed whole: its pieces and zeros for its holes are put together here. */
+static int copy_huge(struct lazyd *lazyd, struct space *space, const struct owed_run *run,
+		     enum lazy_cause cause, enum ask how)
+{
+	struct owed_area *area = run->area;
+	struct lazy_source *source = area->bits->source;
+	uint64_t size = area->page_size, avail;
+	int ret, absent = 0;
+
+	if (!huge_buffer(lazyd, size))
+		return -ENOMEM;
+	for (uint64_t at = 0; at < size; at += avail) {
+		const void *src;
+
+		switch (lazy_source_look(source, run->image + at, size - at, false, &avail, &src)) {
+		case LAZY_HERE:
+			ret = lazy_source_read(source, run->image + at, lazyd->huge_buffer + at,
+					       avail);
+			if (ret)
+				return give_up_page(lazyd, space, area, run->start);
+			break;
+		case LAZY_ABSENT:
+			absent = ask(lazyd, space, source, run->image + at, avail, how);
+			break;
+		case LAZY_LOST:
+			return lose_pages(lazyd, space, area, run->start, run->start + size, cause);
+		default:
+			memset(lazyd->huge_buffer + at, 0, avail);
+		}
+	}
+	if (absent)
+		return absent;
+	ret = copy_pieces(lazyd, space, area, run->start, run->start + size, lazyd->huge_buffer,
+			  cause);
+	if (!ret)
+		remote_release(lazyd, source, run->image, size);
+	return ret;
+}
+
+/* What of a run lies side by side, from `at` on; *avail: how much that was. */
+static int deliver_some(struct lazyd *lazyd, struct space *space, const struct owed_run *run,
+			uint64_t at, uint64_t *avail, enum lazy_cause cause, enum ask how)
+{
+	struct lazy_source *source = run->area->bits->source;
+	uint64_t image = run->image + (at - run->start);
+	const void *src = NULL;
+	int ret;
+
+	switch (lazy_source_look(source, image, run->end - at, cause == CAUSE_BACKGROUND, avail,
+				 &src)) {
+	case LAZY_HERE:
+		ret = copy_pieces(lazyd, space, run->area, at, at + *avail, src, cause);
+		if (!ret && how != ASK_LANDED)
+			remote_release(lazyd, source, image, *avail);
+		return ret;
+	case LAZY_ZEROS:
+		return copy_pieces(lazyd, space, run->area, at, at + *avail, NULL, cause);
+	case LAZY_ABSENT:
+		return ask(lazyd, space, source, image, *avail, how);
+	case LAZY_LOST:
+		return lose_pages(lazyd, space, run->area, at, at + *avail, cause);
+	default: /* owed bits come from the source */
+		return -EUCLEAN;
+	}
+}
+
+/* Delivers what is here of a run. -EINPROGRESS: some of it is not, and asked for. */
+static int deliver_from(struct lazyd *lazyd, struct space *space, const struct owed_run *run,
+			enum lazy_cause cause, enum ask how)
+{
+	int pending = 0;
+	uint64_t avail;
+
+	if (run->area->kind == LAZY_RANGE_HUGETLB)
+		return copy_huge(lazyd, space, run, cause, how);
+	for (uint64_t at = run->start; at < run->end; at += avail) {
+		int ret = deliver_some(lazyd, space, run, at, &avail, cause, how);
+
+		if (ret == -EINPROGRESS)
+			pending = ret;
+		else if (ret)
+			return ret;
+	}
+	return pending;
+}
+
 static int deliver(struct lazyd *lazyd, struct space *space, const struct owed_run *run,
 		   enum lazy_cause cause)
 {
-	struct owed_area *area = run->area;
-	uint64_t at = run->start;
-
-	if (area->kind == LAZY_RANGE_HUGETLB)
-		return copy_huge(lazyd, space, area, run, cause);
-	while (at < run->end) {
-		uint64_t avail;
-		const char *src =
-			lazy_source_bytes(area->bits->source, run->image + (at - run->start),
-					  run->end - at, cause == CAUSE_BACKGROUND, &avail);
-		int ret;
-
-		if (!src) /* owed bits come from the source */
-			return -EUCLEAN;
-		ret = copy_pieces(lazyd, space, area, at, at + avail, src, cause);
-		if (ret)
-			return ret;
-		at += avail;
-	}
-	return 0;
+	return deliver_from(lazyd, space, run, cause, ask_for(lazyd, cause));
 }
 
 /* Takes note of how a delivery ended; true if it may go on. */
@@ -241,7 +329,10 @@ static bool went_well(struct lazyd *lazyd, struct space *space, int ret, uint64_
 	case 0:
 		space->backoff = 0;
 		return true;
+	case -EINPROGRESS: /* from elsewhere; landing will tell */
+		return false;
 	case -EAGAIN:
+	case -ENOBUFS:
 	case -ENOMEM: /* the task's memory cgroup is full: demand goes on trying, bulk waits */
 		backoff(space);
 		return false;
@@ -388,7 +479,8 @@ static void want_near(struct space *space, const struct owed_area *area, uint64_
 	space->has_near = true;
 }
 
-static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t page)
+static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t page,
+		  bool is_new)
 {
 	struct owed_run run = {
 		.area = area,
@@ -401,12 +493,13 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 	if (!owed_is_owed(area, page))
 		return zero_page(lazyd, space, area, page);
 	ret = deliver(lazyd, space, &run, CAUSE_DEMAND);
-	if (!ret)
+	if ((!ret || ret == -EINPROGRESS) && is_new)
 		want_near(space, area, page);
 	return ret;
 }
 
-void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since)
+static void serve_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since,
+			bool is_new)
 {
 	struct owed_area *area = owed_find(&space->owed, addr);
 	int ret;
@@ -423,15 +516,21 @@ void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_
 		if (lazy_now() - since > UNEXPLAINED_NS)
 			space_kill(lazyd, space, "it touched an area nobody can explain", addr);
 		backoff(space);
-		park(lazyd, space, addr, since);
+		park(lazyd, space, addr, since, false);
 		return;
 	}
 	ret = answer(lazyd, space, area,
-		     area->start + (addr - area->start) / area->page_size * area->page_size);
+		     area->start + (addr - area->start) / area->page_size * area->page_size,
+		     is_new);
 	if (went_well(lazyd, space, ret, addr))
 		stats_latency(&lazyd->stats, lazy_now() - since);
 	else if (!space->is_gone)
-		park(lazyd, space, addr, since);
+		park(lazyd, space, addr, since, ret == -EINPROGRESS);
+}
+
+void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since)
+{
+	serve_fault(lazyd, space, addr, since, true);
 }
 
 void fill_parked(struct lazyd *lazyd, struct space *space)
@@ -441,10 +540,13 @@ void fill_parked(struct lazyd *lazyd, struct space *space)
 
 	if (!count || lazy_now() < space->hold)
 		return;
+	if (space->nr_absent == count && !space->is_due)
+		return;
+	space->is_due = false;
 	space->parked = NULL;
-	space->nr_parked = space->parked_room = 0;
+	space->nr_parked = space->parked_room = space->nr_absent = 0;
 	for (size_t i = 0; i < count && !space->is_gone; i++)
-		fill_fault(lazyd, space, faults[i].addr, faults[i].since);
+		serve_fault(lazyd, space, faults[i].addr, faults[i].since, false);
 	free(faults);
 }
 
@@ -452,6 +554,7 @@ int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_
 {
 	struct owed_area *area = owed_find(&space->owed, start);
 	struct owed_run run;
+	int pending = 0;
 
 	if (!area || area->end < end)
 		return area ? -EINVAL : 0; /* nothing is owed there, so it is not registered */
@@ -461,13 +564,14 @@ int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_
 		if (run.end > end)
 			run.end = end;
 		ret = deliver(lazyd, space, &run, CAUSE_EAGER);
-		if (ret)
+		if (ret && ret != -EINPROGRESS)
 			return ret;
+		pending = ret ? ret : pending;
 		start = run.end;
 		if (start >= end)
 			break;
 	}
-	return 0;
+	return pending;
 }
 
 /* Drops pages that have become guard pages: no event tells (UFFD.md 4). */
@@ -506,7 +610,15 @@ static bool fill_piece(struct lazyd *lazyd, struct space *space, struct owed_are
 		if (run.end > end)
 			run.end = end;
 		ret = deliver(lazyd, space, &run, cause);
-		if (!went_well(lazyd, space, ret, run.start))
+		if (ret == -ENOBUFS) {
+			space->is_idle = cause == CAUSE_BACKGROUND;
+			return space->is_idle;
+		}
+		if (ret == -EINPROGRESS)
+			space->has_absent = true;
+		else
+			space->has_progress = true;
+		if (ret != -EINPROGRESS && !went_well(lazyd, space, ret, run.start))
 			return true;
 		copied += run.end - run.start;
 		*start = run.end;
@@ -596,10 +708,10 @@ static void post_job(struct lazyd *lazyd, struct space *space, struct owed_area 
 	while (copier->count < COPIER_PIECES &&
 	       owed_area_run(area, *start, COPIER_PIECE_BYTES, &run)) {
 		uint64_t avail;
-		const void *src = lazy_source_bytes(area->bits->source, run.image,
-						    run.end - run.start, true, &avail);
+		const void *src;
 
-		if (!src)
+		if (lazy_source_look(area->bits->source, run.image, run.end - run.start, true,
+				     &avail, &src) != LAZY_HERE)
 			break;
 		copier->pieces[copier->count++] =
 			(struct copy_piece){ .dst = run.start, .len = avail, .src = src };
@@ -641,7 +753,7 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	struct owed_run run;
 	bool is_quiet = now - lazyd->last_fault > QUIET_AFTER_NS;
 
-	if (now < space->hold)
+	if (now < space->hold || space->is_idle)
 		return false;
 	if (!area) {
 		if (has_job(lazyd, space))
@@ -651,6 +763,8 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 		if (space->solo_sweeps)
 			space->solo_sweeps--;
 		space->is_swept = true;
+		space->is_idle = space->has_absent && !space->has_progress;
+		space->has_absent = space->has_progress = false;
 		return true;
 	}
 	if (area->flags & OWED_AREA_RELEASED) {
@@ -659,7 +773,9 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	}
 	if (space->cursor < area->start)
 		space->cursor = area->start;
-	if (is_quiet && !space->solo_sweeps && can_have_copiers(area))
+	/* What landed is released by the engine, and must not be in a copier's hands then. */
+	if (is_quiet && !space->solo_sweeps && can_have_copiers(area) && area->bits &&
+	    !lazy_source_landing(area->bits->source))
 		post_jobs(lazyd, space, area, &space->cursor);
 	if (fill_piece(lazyd, space, area, &space->cursor, area->end,
 		       is_quiet ? QUIET_PIECE : BUSY_PIECE, CAUSE_BACKGROUND))
@@ -669,4 +785,32 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	if (!owed_area_run(area, area->start, 0, &run))
 		space_release_area(lazyd, space, area);
 	return true;
+}
+
+void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t start,
+		 uint64_t end, enum lazy_cause cause)
+{
+	struct owed_run run;
+
+	if (space->is_gone)
+		return;
+	if (lazy_now() < space->hold) {
+		space->is_idle = false; /* it stays where it landed, for the background */
+		return;
+	}
+	drop_guards(space, start, end);
+	while (start < end && owed_area_run(area, start, end - start, &run) && run.start < end) {
+		int ret;
+
+		if (run.end > end)
+			run.end = end;
+		ret = deliver_from(lazyd, space, &run, cause, ASK_LANDED);
+		if (ret != -EINPROGRESS && !went_well(lazyd, space, ret, run.start)) {
+			space->is_idle = false;
+			return;
+		}
+		start = run.end;
+	}
+	if (area->bits && !area->bits->nr_owed)
+		space->is_idle = false; /* it can be released */
 }

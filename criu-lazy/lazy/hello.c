@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lazy/engine.h"
+#include "lazy/remote.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -34,7 +35,10 @@ struct conn {
 	int uffd;  /* received; -1 */
 	pid_t pid; /* the sender's, as the kernel says */
 	struct lazy_hello hello;
-	char *body; /* ranges, then eager pages */
+	char *body;	     /* ranges, then eager pages */
+	struct space *space; /* armed; waits for eager pages that are elsewhere */
+	uint64_t deadline;   /* ns, for eager pages that are here */
+	bool is_lost;	     /* while it waited */
 	size_t got, body_size;
 };
 
@@ -216,6 +220,11 @@ static int open_source(struct lazyd *lazyd, enum page_object object, uint64_t id
 	if (!ref)
 		return -ENOMEM;
 	ret = lazy_source_open(lazyd->images, object, id, &ref->source);
+	if (!ret) {
+		ret = remote_add(lazyd, ref->source);
+		if (ret)
+			lazy_source_close(ref->source);
+	}
 	if (ret) {
 		free(ref);
 		return ret;
@@ -359,23 +368,26 @@ static int arm_ranges(struct lazyd *lazyd, struct space *space, const struct con
 	return ret;
 }
 
+/* -EINPROGRESS: some are elsewhere; all of those have been asked for. */
 static int fill_all_eager(struct lazyd *lazyd, struct space *space, const struct conn *conn)
 {
 	const struct lazy_eager *eager = conn_eager(conn);
-	uint64_t deadline = lazy_now() + EAGER_TRY_NS;
+	int pending = 0;
 
 	for (uint32_t i = 0; i < conn->hello.nr_eager; i++) {
 		int ret = fill_eager(lazyd, space, eager[i].start, eager[i].end);
 
-		if (ret == -EAGAIN && lazy_now() < deadline) {
+		if (ret == -EAGAIN && lazy_now() < conn->deadline) {
 			space_read(lazyd, space);
 			i--;
+		} else if (ret == -EINPROGRESS) {
+			pending = ret;
 		} else if (ret) {
 			return log_ret(ret, "task %d: eager pages 0x%" PRIx64 "-0x%" PRIx64,
 				       space->image_pid, eager[i].start, eager[i].end);
 		}
 	}
-	return 0;
+	return pending;
 }
 
 static int arm(struct lazyd *lazyd, struct space *space, const struct conn *conn)
@@ -395,13 +407,35 @@ static int arm(struct lazyd *lazyd, struct space *space, const struct conn *conn
 		return log_ret(-ENOSPC, "task %d: more than %d address spaces", conn->hello.pid,
 			       JOURNAL_SLOTS);
 	ret = arm_ranges(lazyd, space, conn);
-	if (!ret)
-		ret = fill_all_eager(lazyd, space, conn);
 	if (!ret && space->is_gone)
 		ret = -ESRCH;
 	if (!ret)
 		ret = engine_watch(lazyd, space->uffd, &space->watch, WATCH_SPACE, space);
 	return ret;
+}
+
+/* The eager pages, of which some may be under way still: -EINPROGRESS. */
+static int fill_armed(struct lazyd *lazyd, struct conn *conn)
+{
+	struct space *space = conn->space;
+	int ret;
+
+	conn->deadline = lazy_now() + EAGER_TRY_NS;
+	ret = fill_all_eager(lazyd, space, conn);
+	if (!ret && space->is_gone)
+		ret = -ESRCH;
+	if (ret == -EINPROGRESS)
+		return ret;
+	space->is_arming = false;
+	conn->space = NULL;
+	if (ret) {
+		space->is_gone = true; /* closing un-arms; the restore fails, nobody runs */
+		space_end(lazyd, space);
+		return ret;
+	}
+	log_info("task %d (pid %d): %" PRIu64 " pages owed in %zu areas", space->image_pid,
+		 space->host_pid, owed_count(&space->owed), space->owed.nr_areas);
+	return 0;
 }
 
 /* The whole hello is here. */
@@ -419,15 +453,15 @@ static int serve(struct lazyd *lazyd, struct conn *conn)
 		return log_ret(-ENOMEM, "task %d", conn->hello.pid);
 	take_fd(&conn->uffd);
 	space->image_pid = conn->hello.pid;
+	space->is_arming = true;
 	ret = arm(lazyd, space, conn);
 	if (ret) {
-		space->is_gone = true; /* closing un-arms; the restore fails, nobody runs */
+		space->is_gone = true;
 		space_end(lazyd, space);
 		return ret;
 	}
-	log_info("task %d (pid %d): %" PRIu64 " pages owed in %zu areas", space->image_pid,
-		 space->host_pid, owed_count(&space->owed), space->owed.nr_areas);
-	return 0;
+	conn->space = space;
+	return fill_armed(lazyd, conn);
 }
 
 static int advance(struct lazyd *lazyd, struct conn *conn)
@@ -469,12 +503,68 @@ static void settle(struct lazyd *lazyd, struct conn *conn, int status)
 	if (status)
 		lazyd->error = lazyd->error ? lazyd->error : status;
 	answer(lazyd, conn, status);
+	if (!status && conn->hello.nr_ranges)
+		remote_push(lazyd);
+}
+
+/* Nothing more is to come from a task that waits for our answer, except its end. */
+static void check_alive(struct lazyd *lazyd, struct conn *conn)
+{
+	char byte;
+
+	if (recv(conn->fd, &byte, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	epoll_ctl(lazyd->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+	conn->is_lost = true;
+	lazyd->refill_due = true;
+}
+
+static void lose(struct lazyd *lazyd, struct conn *conn)
+{
+	struct space *space = conn->space;
+
+	log_err("task %d: left before its eager pages had come", conn->hello.pid);
+	conn->space = NULL;
+	space->is_arming = false;
+	space->is_gone = true;
+	space_end(lazyd, space);
+	settle(lazyd, conn, -ECONNRESET);
+	conn_close(lazyd, conn);
+}
+
+void conn_refill(struct lazyd *lazyd)
+{
+	struct conn *conn, *next;
+
+	if (!lazyd->refill_due)
+		return;
+	lazyd->refill_due = false;
+	LIST_FOREACH_SAFE(conn, &lazyd->conns, link, next)
+	{
+		int ret;
+
+		if (!conn->space)
+			continue;
+		if (conn->is_lost) {
+			lose(lazyd, conn);
+			continue;
+		}
+		ret = fill_armed(lazyd, conn);
+		if (ret == -EINPROGRESS)
+			continue;
+		settle(lazyd, conn, ret);
+		conn_close(lazyd, conn);
+	}
 }
 
 void conn_ready(struct lazyd *lazyd, struct conn *conn)
 {
 	int ret;
 
+	if (conn->space) {
+		check_alive(lazyd, conn);
+		return;
+	}
 	do {
 		ret = advance(lazyd, conn);
 	} while (ret > 0);
@@ -484,6 +574,8 @@ void conn_ready(struct lazyd *lazyd, struct conn *conn)
 		ret = check_body(conn);
 	if (!ret)
 		ret = serve(lazyd, conn);
+	if (ret == -EINPROGRESS)
+		return;
 	settle(lazyd, conn, ret);
 	conn_close(lazyd, conn);
 }

@@ -28,6 +28,7 @@
 #include "image/image.h"
 #include "lazy/engine.h"
 #include "lazy/guard.h"
+#include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
@@ -264,12 +265,15 @@ static void serve(struct lazyd *lazyd)
 	int ret = prepare_engine(lazyd);
 
 	protect_self();
+	if (!ret)
+		ret = remote_open(lazyd);
 	if (!ret) {
 		start_copiers(lazyd);
 		say_ready(lazyd);
 		ret = engine_run(lazyd);
 	}
 	unlinkat(lazyd->work_dir, LAZY_SOCKET_NAME, 0);
+	remote_close(lazyd);
 	stats_finish(lazyd);
 	release(lazyd);
 	atomic_store(&lazyd->journal->finished, ret ? 2 : 1);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "lazy/source.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "transport/wire.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -28,6 +31,7 @@ struct lazy_source {
 	struct page_source *pages; /* NULL: none */
 	struct mapped_file *files;
 	size_t nr_files;
+	struct landing *landing; /* NULL: all pages are local */
 };
 
 static int map_file(struct lazy_source *source, int fd)
@@ -70,12 +74,8 @@ static int map_files(struct lazy_source *source)
 		struct mapped_file *grown;
 		int ret;
 
-		if (extents[i].origin != PAGE_LOCAL)
-			return log_ret(-EOPNOTSUPP,
-				       "pagemap of %" PRIu64 ": pages at 0x%" PRIx64
-				       " are only at a page server",
-				       source->id, extents[i].vaddr);
-		if (extents[i].fd == last || find_file(source, extents[i].fd))
+		if (extents[i].origin != PAGE_LOCAL || extents[i].fd == last ||
+		    find_file(source, extents[i].fd))
 			continue;
 		grown = realloc(source->files, (source->nr_files + 1) * sizeof(*grown));
 		if (!grown)
@@ -87,6 +87,29 @@ static int map_files(struct lazy_source *source)
 		last = extents[i].fd;
 	}
 	return 0;
+}
+
+static int make_landing(struct lazy_source *source)
+{
+	size_t count = page_source_extent_count(source->pages), nr_runs = 0;
+	const struct page_extent *extents = page_source_extents(source->pages);
+	enum wire_object_type type = source->object == PAGE_OBJECT_SHMEM ? WIRE_SHMEM : WIRE_TASK;
+	scoped_free struct landing_run *runs = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		nr_runs += extents[i].origin == PAGE_REMOTE;
+	if (!nr_runs)
+		return 0;
+	runs = calloc(nr_runs, sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	nr_runs = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (extents[i].origin == PAGE_REMOTE)
+			runs[nr_runs++] = (struct landing_run){ extents[i].vaddr,
+								extents[i].len / WIRE_PAGE };
+	}
+	return landing_new(wire_object(type, source->id), runs, nr_runs, source, &source->landing);
 }
 
 int lazy_source_open(struct image_dir *images, enum page_object object, uint64_t id,
@@ -102,6 +125,8 @@ int lazy_source_open(struct image_dir *images, enum page_object object, uint64_t
 	ret = page_source_open(images, object, id, &source->pages);
 	if (!ret)
 		ret = map_files(source);
+	if (!ret)
+		ret = make_landing(source);
 	if (ret && ret != -ENOENT) {
 		lazy_source_close(source);
 		return ret;
@@ -119,6 +144,7 @@ void lazy_source_close(struct lazy_source *source)
 		free(source->files[i].windows);
 	}
 	free(source->files);
+	landing_free(source->landing);
 	if (source->pages)
 		page_source_close(source->pages);
 	free(source);
@@ -159,8 +185,23 @@ static void bring_near(struct mapped_file *file, uint64_t offset, uint64_t len)
 	}
 }
 
-const void *lazy_source_bytes(struct lazy_source *source, uint64_t image, uint64_t len, bool bulk,
-			      uint64_t *avail)
+static enum lazy_bytes look_landed(const struct lazy_source *source, uint64_t image, uint64_t len,
+				   uint64_t *avail, const void **bytes)
+{
+	switch (landing_look(source->landing, image, len, avail, bytes)) {
+	case LANDING_BYTES:
+		return LAZY_HERE;
+	case LANDING_ZEROS:
+		return LAZY_ZEROS;
+	case LANDING_GONE:
+		return LAZY_LOST;
+	default:
+		return LAZY_ABSENT;
+	}
+}
+
+enum lazy_bytes lazy_source_look(struct lazy_source *source, uint64_t image, uint64_t len,
+				 bool bulk, uint64_t *avail, const void **bytes)
 {
 	const struct page_extent *extent =
 		source->pages ? page_source_find(source->pages, image) : NULL;
@@ -169,19 +210,27 @@ const void *lazy_source_bytes(struct lazy_source *source, uint64_t image, uint64
 
 	*avail = len;
 	if (!extent)
-		return NULL;
+		return LAZY_HOLE;
 	if (extent->vaddr > image) {
 		if (extent->vaddr - image < len)
 			*avail = extent->vaddr - image;
-		return NULL;
+		return LAZY_HOLE;
 	}
 	skip = image - extent->vaddr;
 	if (extent->len - skip < len)
 		*avail = extent->len - skip;
+	if (extent->origin == PAGE_REMOTE)
+		return look_landed(source, image, *avail, avail, bytes);
 	file = find_file(source, extent->fd);
 	if (bulk)
 		bring_near(file, extent->offset + skip, *avail);
-	return file->base + extent->offset + skip;
+	*bytes = file->base + extent->offset + skip;
+	return LAZY_HERE;
+}
+
+struct landing *lazy_source_landing(const struct lazy_source *source)
+{
+	return source->landing;
 }
 
 uint64_t lazy_source_owe(const struct lazy_source *source, uint64_t image, uint64_t len,
@@ -205,7 +254,16 @@ uint64_t lazy_source_owe(const struct lazy_source *source, uint64_t image, uint6
 	return count;
 }
 
-int lazy_source_read(const struct lazy_source *source, uint64_t image, void *buf, uint64_t len)
+int lazy_source_read(struct lazy_source *source, uint64_t image, void *buf, uint64_t len)
 {
-	return page_source_read(source->pages, image, buf, len);
+	const struct page_extent *extent = page_source_find(source->pages, image);
+	uint64_t avail;
+	const void *bytes;
+
+	if (!extent || extent->origin == PAGE_LOCAL)
+		return page_source_read(source->pages, image, buf, len);
+	if (lazy_source_look(source, image, len, false, &avail, &bytes) != LAZY_HERE || avail < len)
+		return -ENODATA;
+	memcpy(buf, bytes, len);
+	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "lazy/owed.h"
 #include "mem/page_source.h"
+#include "transport/landing.h"
 
 struct lazy_source;
 
@@ -26,16 +27,25 @@ bool lazy_source_is(const struct lazy_source *source, enum page_object object, u
 /* Image address behind the last page; 0 without pages. */
 uint64_t lazy_source_end(const struct lazy_source *source);
 
-/*
- * Where the bytes of [image, image + len) are; *avail says how many of them lie side by side.
- * bulk: also brings a window of the file near. NULL: no such page, and *avail is the length of
- * the hole.
- */
-const void *lazy_source_bytes(struct lazy_source *source, uint64_t image, uint64_t len, bool bulk,
-			      uint64_t *avail);
+enum lazy_bytes {
+	LAZY_HOLE,   /* no such page */
+	LAZY_HERE,   /* at *bytes; of a landing: until remote_release() */
+	LAZY_ZEROS,  /* the source says so */
+	LAZY_ABSENT, /* elsewhere still */
+	LAZY_LOST,   /* elsewhere, and will never come */
+};
 
-/* Reads by way of a buffer; -EIO and the like when the image cannot be read. */
-int lazy_source_read(const struct lazy_source *source, uint64_t image, void *buf, uint64_t len);
+/*
+ * Where the bytes of [image, image + len) are; *avail says for how many of them that holds, side by
+ * side. bulk: also brings a window of the file near.
+ */
+enum lazy_bytes lazy_source_look(struct lazy_source *source, uint64_t image, uint64_t len,
+				 bool bulk, uint64_t *avail, const void **bytes);
+/* Where pages from elsewhere land; NULL: all are local. */
+struct landing *lazy_source_landing(const struct lazy_source *source);
+
+/* Reads what is LAZY_HERE by way of a buffer; -EIO and the like when the image cannot be read. */
+int lazy_source_read(struct lazy_source *source, uint64_t image, void *buf, uint64_t len);
 
 /* Marks every page of the source in [image, image + len) as owed. How many. */
 uint64_t lazy_source_owe(const struct lazy_source *source, uint64_t image, uint64_t len,

@@ -318,6 +318,7 @@ static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fau
 			} else if (apply_event(lazyd, space, &calls, &msgs[i])) {
 				space_kill(lazyd, space, "no memory for what it is owed", 0);
 			}
+			space->is_due = true;
 		}
 		if (nr < POLL_BATCH)
 			continue; /* until EAGAIN: the last read may have left events */
@@ -411,6 +412,9 @@ void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, ui
 {
 	struct owed_area *area;
 
+	if (space->is_killed)
+		return;
+	space->is_killed = true;
 	log_err("task %d (pid %d): killed: %s (0x%" PRIx64 ")", space->image_pid, space->host_pid,
 		reason, addr);
 	lazyd->error = lazyd->error ? lazyd->error : -EIO;

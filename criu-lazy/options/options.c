@@ -12,7 +12,7 @@
 #include "rpc.pb-c.h"
 #include "util/log.h"
 
-enum { DEFAULT_GHOST_LIMIT = 1 << 20, DEFAULT_TIMEOUT = 10 };
+enum { DEFAULT_GHOST_LIMIT = 1 << 20, DEFAULT_TIMEOUT = 10, DEFAULT_SOURCE_TIMEOUT = 300 };
 
 void options_init(struct options *opts)
 {
@@ -24,6 +24,7 @@ void options_init(struct options *opts)
 		.verbosity = LOG_LEVEL_WARN,
 		.ghost_limit = DEFAULT_GHOST_LIMIT,
 		.timeout = DEFAULT_TIMEOUT,
+		.source_timeout = DEFAULT_SOURCE_TIMEOUT,
 		.cpu_cap = ~0U,
 		.manage_cgroups = CRIU_CG_MODE__DEFAULT,
 		.network_lock = CRIU_NETWORK_LOCK_METHOD__IPTABLES,

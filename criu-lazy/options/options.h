@@ -84,6 +84,7 @@ struct options {
 	unsigned int empty_ns;		 /* CLONE_NEW* mask */
 	const struct stage_hook *hook;	 /* borrowed; NULL: nobody asked */
 	enum daemon_loss on_daemon_loss; /* --on-daemon-loss */
+	unsigned int source_timeout;	 /* --source-timeout: seconds; 300 */
 	char *status_file; /* --status-file: JSON, rewritten while lazy pages arrive */
 	struct string_list external, inherit_fd, join_ns, skip_mnt, enable_fs, irmap_scan_paths,
 		cgroup_roots, cgroup_props, cgroup_controllers, action_scripts;

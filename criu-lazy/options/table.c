@@ -89,6 +89,8 @@ const struct option_spec option_table[] = {
 	FLAG(LAZY, 0, "progress", progress, HELP("show a bar on the terminal while pages arrive")),
 	VALUE(LAZY, 0, "status-file", STRING, status_file, "FILE",
 	      HELP("keep FILE up to date (JSON) while pages arrive")),
+	VALUE(LAZY, 0, "source-timeout", UINT, source_timeout, "SECONDS",
+	      HELP("without a source for so long it is gone for good; 0: never (default: 300)")),
 	CALL(LAZY, 0, "on-daemon-loss", REQUIRED, "POLICY", apply_on_daemon_loss,
 	     HELP("what becomes of tasks that still wait for pages: kill (default)")),
 

@@ -292,8 +292,14 @@ void client_process(struct client *client, const struct client_events *events, v
 	if (read(client->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_debug("eventfd: %s", strerror(errno));
 	follow_link(client, events, ctx);
-	if (client->engine_demand && demand_read(client, events, ctx))
+	if (client->engine_demand) {
+		int ret = demand_read(client, events, ctx);
+
+		if (!ret)
+			return;
+		log_info("demand channel: %s", strerror(-ret));
 		drop_demand(client, events, ctx);
+	}
 }
 
 /* The engine's list of posts is used up: the link thread's becomes the engine's. */

@@ -319,6 +319,19 @@ uint64_t landing_release(struct landing *landing, uint64_t vaddr, uint64_t len)
 	return bytes;
 }
 
+uint64_t landing_release_slots(struct landing *landing, const struct landing_slots *slots)
+{
+	return release_slots(landing, slots->first, slots->first + slots->count);
+}
+
+void landing_lose_rest(struct landing *landing)
+{
+	struct landing_slots slots = { 0 };
+
+	for (uint64_t slot = 0; slot < landing->nr_slots; slot++)
+		store_one(landing, slot, LANDING_STORE_GONE, NULL, &slots);
+}
+
 bool landing_ask(struct landing *landing, uint64_t vaddr, uint64_t len, uint64_t max,
 		 struct landing_run *run)
 {

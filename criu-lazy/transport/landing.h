@@ -71,6 +71,9 @@ bool landing_next_run(const struct landing *landing, struct landing_slots *slots
 		      struct landing_run *run);
 /* Nobody needs these pages any more. How many bytes of memory are given back. */
 uint64_t landing_release(struct landing *landing, uint64_t vaddr, uint64_t len);
+uint64_t landing_release_slots(struct landing *landing, const struct landing_slots *slots);
+/* What has not come never will: it is GONE. */
+void landing_lose_rest(struct landing *landing);
 
 /*
  * Pages to ask the source for: of [vaddr, vaddr + len) the first run that is absent and not asked
