@@ -205,7 +205,9 @@ static int dump_descriptors(struct dump *dump, struct task *task)
 /* What can be refused from outside has been: only now an earlier set in the directory has to go. */
 static int phase_clear(struct dump *dump)
 {
-	return image_dir_clear(dump->images);
+	int ret = image_dir_clear(dump->images);
+
+	return !ret && dump->lazy ? lazy_serve_mark(dump) : ret;
 }
 
 static int phase_files(struct dump *dump)

@@ -31,8 +31,6 @@ int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped)
 		return log_ret(-ENOMEM, "page server");
 	dump->lazy = lazy;
 	ret = provider_new(&lazy->pages);
-	if (!ret)
-		ret = token_create(dump->images, &lazy->token);
 	if (ret)
 		return ret;
 	struct server_params params = {
@@ -44,6 +42,11 @@ int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped)
 	};
 
 	return server_new(&params, &lazy->server);
+}
+
+int lazy_serve_mark(struct dump *dump)
+{
+	return token_create(dump->images, &dump->lazy->token);
 }
 
 static int add_task(struct dump *dump, struct task *task)

@@ -16,6 +16,8 @@ struct task;
 
 /* Before the tree is stopped: listens, and writes lazy-source.img. Logged. */
 int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped);
+/* Writes the token; the image directory has been cleared of older sets. */
+int lazy_serve_mark(struct dump *dump);
 /* These pages of the task stay. In ascending order per task. */
 int lazy_serve_leave(struct dump *dump, struct task *task, uint64_t start, uint64_t end);
 /*
