@@ -127,6 +127,7 @@ static uint64_t tend_spaces(struct lazyd *lazyd)
 		if (space->nr_parked)
 			fill_parked(lazyd, space);
 		if (is_settled(space)) {
+			lazyd->any_complete |= !space->is_gone;
 			space_end(lazyd, space);
 			lazyd->stats.complete = lazy_now();
 		} else if (space->hold > now && space->hold - now < wait) {

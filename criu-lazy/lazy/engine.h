@@ -91,7 +91,7 @@ struct space {
 	struct parked_fault *parked;
 	size_t nr_parked, parked_room;
 	struct addr_range *collapse; /* huge pages to form when all is done */
-	size_t nr_absent; /* of the parked ones */
+	size_t nr_absent;	     /* of the parked ones */
 	size_t nr_collapse;
 	struct addr_range *rearmed; /* see space_release_area() */
 	size_t nr_rearmed;
@@ -128,6 +128,7 @@ struct lazyd {
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
 	struct remote *remote;		  /* NULL: all pages are local */
 	bool refill_due;		  /* conn_refill() has something to do */
+	bool any_complete;		  /* some space got all of its memory */
 	uint32_t nr_tasks, nr_hellos;
 	uint32_t nr_lost; /* connections that ended without a hello, or with one that was refused */
 	bool is_short_of_fds; /* said once */

@@ -229,7 +229,9 @@ static void drop_demand(struct client *client, const struct client_events *event
 	if (had)
 		channel_shutdown(client->engine_demand);
 	pthread_mutex_lock(&client->lock);
-	if (client->state == LINK_UP && client->generation == client->engine_generation) {
+	/* After DONE the source closes both; the BYE on the bulk channel is still to be read. */
+	if (client->state == LINK_UP && client->generation == client->engine_generation &&
+	    !client->has_said_done) {
 		client->state = LINK_CLOSING;
 		if (client->bulk)
 			channel_shutdown(client->bulk);
@@ -498,7 +500,8 @@ static void say_done(void *ctx)
 {
 	struct client *client = ctx;
 
-	say_some(client, WIRE_F_DONE, 0, NULL, 0);
+	if (!say_some(client, WIRE_F_DONE, 0, NULL, 0))
+		client->has_said_done = true;
 }
 
 static void ignore_down(void *ctx)

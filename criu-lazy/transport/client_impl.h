@@ -72,7 +72,7 @@ struct client {
 	/* The engine's. */
 	struct channel *engine_demand;
 	unsigned int engine_generation;
-	bool engine_is_compat, engine_said_gone;
+	bool engine_is_compat, engine_said_gone, has_said_done;
 	struct reader reader;
 	struct post *work;
 	size_t nr_work, work_at, work_room;
