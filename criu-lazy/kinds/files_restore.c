@@ -34,11 +34,11 @@ static int plan_kinds(struct restore *restore)
 
 		if (!has_kind(table, ops))
 			continue;
+		table->is_planned[i] = true; /* fini() takes what a failed plan() has left */
 		if (ops->plan)
 			ret = ops->plan(restore);
 		if (ret)
 			return ret;
-		table->is_planned[i] = true;
 	}
 	return 0;
 }

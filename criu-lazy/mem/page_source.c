@@ -337,11 +337,10 @@ static int read_all(int fd, uint8_t *buf, size_t len, uint64_t offset)
 int page_source_read(const struct page_source *source, uint64_t vaddr, void *buf, size_t len)
 {
 	const struct page_extent *extent = page_source_find(source, vaddr);
-	const struct page_extent *end = source->extents + source->count;
 	uint8_t *to = buf;
 
 	for (; len; extent++) {
-		if (!extent || extent == end || extent->vaddr > vaddr ||
+		if (!extent || extent == source->extents + source->count || extent->vaddr > vaddr ||
 		    extent->origin != PAGE_LOCAL)
 			return -ENODATA;
 		uint64_t skipped = vaddr - extent->vaddr;

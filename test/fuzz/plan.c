@@ -18,7 +18,7 @@
 
 enum { FILES_MAX = 256, MAGICS = 8, FILE_MAX = 1 << 20 };
 
-static struct dirent **names;
+static struct dirent **names, **all;
 static int nr_names;
 static char *images;
 
@@ -82,7 +82,6 @@ static void write_corpus(const char *corpus)
 
 void fuzz_begin(void)
 {
-	struct dirent **all;
 	int nr_all;
 
 	images = getenv("FUZZ_IMAGES") ? realpath(getenv("FUZZ_IMAGES"), NULL) : NULL;
