@@ -42,8 +42,8 @@ static int fork_task(struct restore *restore, struct task *task, uint64_t flags)
 	return 0;
 }
 
-/* First of all, so that they are born as the task was. */
-static int fork_brothers(struct restore *restore, struct task *task)
+/* First of all those that are born as the task was; then those that are born in its session. */
+static int fork_brothers(struct restore *restore, struct task *task, bool is_session)
 {
 	struct task *brother;
 
@@ -52,7 +52,8 @@ static int fork_brothers(struct restore *restore, struct task *task)
 	task_for_each_child (brother, task->parent) {
 		int ret;
 
-		if (brother->restore->creator != task)
+		if (brother->restore->creator != task ||
+		    (brother->restore->session_leader == task) != is_session)
 			continue;
 		ret = fork_task(restore, brother, brother->restore->clone_flags);
 		if (ret)
@@ -132,13 +133,15 @@ static int live(struct restore *restore, struct task *task)
 	if (!ret && !task->parent)
 		ret = shmem_open_all(restore);
 	if (!ret)
-		ret = fork_brothers(restore, task);
+		ret = fork_brothers(restore, task, false);
 	if (!ret)
 		ret = inherit_take(restore, task);
 	if (!ret)
 		ret = fork_children(restore, task, true);
 	if (!ret)
 		ret = sessions_lead(restore, task);
+	if (!ret)
+		ret = fork_brothers(restore, task, true);
 	if (!ret)
 		ret = fork_children(restore, task, false);
 	if (!ret)

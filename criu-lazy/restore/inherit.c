@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -131,6 +132,19 @@ static void plan_area(struct task *task, size_t index, size_t at)
 	}
 }
 
+/* Forked by a leader of its session, which has its own memory in place by then. */
+static bool has_parents_memory(const struct task *task)
+{
+	while (task->restore->clone_flags & CLONE_PARENT) {
+		const struct task *creator = task->restore->creator;
+
+		if (creator == task->restore->session_leader && !creator->restore->is_helper)
+			return false;
+		task = creator;
+	}
+	return task->parent && task->parent->state != TASK_DEAD;
+}
+
 static void plan_task(struct task *task)
 {
 	const MmEntry *mm = task->restore->mm;
@@ -158,7 +172,7 @@ int inherit_plan(struct restore *restore)
 		rt->inherited = calloc(rt->mm->n_vmas + 1, sizeof(*rt->inherited));
 		if (!rt->inherited)
 			return log_ret(-ENOMEM, "task %d: areas", task->pid);
-		if (task->parent && task->parent->state != TASK_DEAD)
+		if (has_parents_memory(task))
 			plan_task(task);
 	}
 	return 0;
@@ -360,7 +374,7 @@ int inherit_take(struct restore *restore, struct task *task)
 
 	if (!rt->inherited)
 		return 0;
-	if (task->parent)
+	if (has_parents_memory(task))
 		leave_others(task);
 	for (size_t i = 0; i < rt->mm->n_vmas; i++) {
 		int ret = inherit_holds(rt, i) ? take_area(restore, task, i) : 0;

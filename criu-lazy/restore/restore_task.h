@@ -31,14 +31,15 @@ struct restore_task {
 	struct page_source *pages;
 	struct inherited *inherited; /* mm->n_vmas, or NULL */
 	uint8_t *vdso; /* its code with jumps to the kernel's, or NULL: it is the kernel's */
-	uint64_t vdso_address;	/* where the kernel's goes then */
-	struct lazy_plan lazy;	/* empty without --lazy-pages */
-	int lazy_socket;	/* connected by the restorer, -1 */
-	size_t index;		/* in restore_shared.tasks */
-	bool is_helper;		/* not of the images: leads a group until others have joined it */
-	bool is_born_early;	/* forked by its parent before that starts a session */
-	struct task *creator;	/* who forks it: its parent or a brother; NULL: the restorer */
-	uint64_t clone_flags;	/* CLONE_FILES, CLONE_FS, CLONE_PARENT */
+	uint64_t vdso_address; /* where the kernel's goes then */
+	struct lazy_plan lazy; /* empty without --lazy-pages */
+	int lazy_socket;       /* connected by the restorer, -1 */
+	size_t index;	       /* in restore_shared.tasks */
+	bool is_helper;	       /* not of the images: leads a group until others have joined it */
+	bool is_born_early;    /* forked by its parent before that starts a session */
+	struct task *session_leader; /* the brother that forks it once it leads its session */
+	struct task *creator;	     /* who forks it: its parent or a brother; NULL: the restorer */
+	uint64_t clone_flags;	     /* CLONE_FILES, CLONE_FS, CLONE_PARENT */
 	struct task *fs_holder; /* the task that sets the working directory it shares; itself */
 	uint32_t nr_fs_users;	/* of a holder */
 };

@@ -63,20 +63,26 @@ static int find_needed(const struct restore *restore, const struct task *task, u
 	return 0;
 }
 
+/* What the one forks is in the session that the other has at birth. */
+static bool is_born_alike(const struct task *brother, const struct task *task)
+{
+	return brother == task->restore->session_leader ||
+	       (brother->restore->session_leader == task->restore->session_leader &&
+		brother->restore->is_born_early == task->restore->is_born_early);
+}
+
 static int find_creator(struct task *task, uint64_t needed)
 {
 	struct restore_task *rt = task->restore;
 	struct task *brother;
 
-	rt->creator = task->parent;
-	rt->clone_flags = needed;
-	if (!needed || has_all(task->parent, task, needed))
+	rt->clone_flags |= needed;
+	if (!needed || (!rt->session_leader && has_all(task->parent, task, needed)))
 		return 0;
 	task_for_each_child (brother, task->parent) {
 		if (brother == task)
 			break;
-		if (brother->state == TASK_DEAD ||
-		    brother->restore->is_born_early != rt->is_born_early ||
+		if (brother->state == TASK_DEAD || !is_born_alike(brother, task) ||
 		    !has_all(brother, task, needed))
 			continue;
 		rt->creator = brother;
@@ -87,6 +93,15 @@ static int find_creator(struct task *task, uint64_t needed)
 		       "task %d: shares its %s with tasks that are neither its parent nor its "
 		       "brothers, which is not supported",
 		       task->pid, needed & CLONE_FILES ? "descriptors" : "working directory");
+}
+
+/* Who forks it if it shares nothing. */
+static void set_creator(struct task *task)
+{
+	struct restore_task *rt = task->restore;
+
+	rt->creator = rt->session_leader ? rt->session_leader : task->parent;
+	rt->clone_flags = rt->session_leader ? CLONE_PARENT : 0;
 }
 
 static void count_directory_user(const struct restore *restore, struct task *task)
@@ -111,7 +126,7 @@ int sharing_plan(struct restore *restore)
 		uint64_t needed = 0;
 		int ret = 0;
 
-		task->restore->creator = task->parent;
+		set_creator(task);
 		if (task->state == TASK_DEAD)
 			continue;
 		count_directory_user(restore, task);
