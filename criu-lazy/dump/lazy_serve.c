@@ -3,24 +3,129 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "dump/dump.h"
+#include "dump/keeper.h"
 #include "options/stage.h"
 #include "transport/provider.h"
 #include "transport/server.h"
 #include "transport/token.h"
 #include "transport/wire.h"
+#include "tree/collect.h"
 #include "util/log.h"
+#include "util/scope.h"
+
+struct left {
+	struct task *task;
+	struct provider_object *object;
+	pid_t keeper; /* 0: none */
+};
 
 struct lazy_serve {
 	struct provider *pages;
 	struct server *server;
 	struct token token;
-	struct provider_object *object; /* of the task whose pages come now */
-	const struct task *task;
+	struct left *tasks; /* whose pages stay, the one whose pages come now last */
+	size_t nr_tasks;
+	bool is_kept; /* the tree has ended, keepers have its memory */
 };
+
+static int add_task(struct dump *dump, struct task *task)
+{
+	struct lazy_serve *lazy = dump->lazy;
+	struct left *grown = realloc(lazy->tasks, (lazy->nr_tasks + 1) * sizeof(*grown));
+	int mem_fd = openat(task->dump->proc_fd, "mem", O_RDONLY | O_CLOEXEC);
+
+	if (grown)
+		lazy->tasks = grown;
+	if (mem_fd < 0)
+		return log_errno("task %d: open mem", task->host_pid);
+	if (!grown) {
+		close(mem_fd);
+		return -ENOMEM;
+	}
+	grown[lazy->nr_tasks++] = (struct left){ .task = task };
+	return provider_add_task(lazy->pages, wire_object(WIRE_TASK, (uint64_t)task->pid),
+				 task->host_pid, mem_fd, &grown[lazy->nr_tasks - 1].object);
+}
+
+int lazy_serve_leave(struct dump *dump, struct task *task, uint64_t start, uint64_t end)
+{
+	struct lazy_serve *lazy = dump->lazy;
+	int ret = 0;
+
+	if (!lazy->nr_tasks || lazy->tasks[lazy->nr_tasks - 1].task != task)
+		ret = add_task(dump, task);
+	if (!ret)
+		ret = provider_add_range(lazy->tasks[lazy->nr_tasks - 1].object, start, end);
+	if (ret)
+		return log_ret(ret, "task %d: pages that stay", task->host_pid);
+	dump->counters.pages_lazy += (end - start) / WIRE_PAGE;
+	return 0;
+}
+
+/* ---- keepers ------------------------------------------------------------------- */
+
+static void end_keepers(struct lazy_serve *lazy)
+{
+	for (size_t i = 0; i < lazy->nr_tasks; i++) {
+		keeper_end(lazy->tasks[i].keeper);
+		lazy->tasks[i].keeper = 0;
+	}
+}
+
+/* All or none: each has its keeper and an open mem of it. */
+static int make_keepers(struct lazy_serve *lazy, int *mem_fds)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < lazy->nr_tasks && !ret; i++) {
+		char path[32];
+
+		ret = keeper_make(lazy->tasks[i].task, &lazy->tasks[i].keeper);
+		snprintf(path, sizeof(path), "/proc/%d/mem", lazy->tasks[i].keeper);
+		mem_fds[i] = ret ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+		if (!ret && mem_fds[i] < 0)
+			ret = log_errno("open %s", path);
+	}
+	return ret;
+}
+
+/*
+ * A destination is here, and it may be on this host: the tree makes room, and keepers have its
+ * memory. Until now a failure would have let the tree go on.
+ */
+static void make_room(void *arg)
+{
+	struct dump *dump = arg;
+	struct lazy_serve *lazy = dump->lazy;
+	scoped_free int *mem_fds = calloc(lazy->nr_tasks + 1, sizeof(*mem_fds));
+	int ret;
+
+	if (dump->opts->final_state != FINAL_KILL || !keeper_is_wanted(dump->tree.root) || !mem_fds)
+		return;
+	for (size_t i = 0; i < lazy->nr_tasks; i++)
+		mem_fds[i] = -1;
+	ret = make_keepers(lazy, mem_fds);
+	for (size_t i = 0; i < lazy->nr_tasks; i++) {
+		if (!ret)
+			provider_move_task(lazy->tasks[i].object, lazy->tasks[i].keeper,
+					   mem_fds[i]);
+		else if (mem_fds[i] >= 0)
+			close(mem_fds[i]);
+	}
+	if (ret) {
+		end_keepers(lazy);
+		return;
+	}
+	lazy->is_kept = true;
+	tree_release(&dump->tree, FINAL_KILL);
+}
+
+/* ---- serving ------------------------------------------------------------------- */
 
 int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped)
 {
@@ -38,6 +143,8 @@ int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped)
 		.pages = lazy->pages,
 		.token = &lazy->token,
 		.ends_when_done = true,
+		.first_client = make_room,
+		.first_client_arg = dump,
 		.stopped = stopped,
 	};
 
@@ -47,30 +154,6 @@ int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped)
 int lazy_serve_mark(struct dump *dump)
 {
 	return token_create(dump->images, &dump->lazy->token);
-}
-
-static int add_task(struct dump *dump, struct task *task)
-{
-	struct lazy_serve *lazy = dump->lazy;
-	int mem_fd = openat(task->dump->proc_fd, "mem", O_RDONLY | O_CLOEXEC);
-
-	if (mem_fd < 0)
-		return log_errno("task %d: open mem", task->host_pid);
-	lazy->task = task;
-	return provider_add_task(lazy->pages, wire_object(WIRE_TASK, (uint64_t)task->pid),
-				 task->host_pid, mem_fd, &lazy->object);
-}
-
-int lazy_serve_leave(struct dump *dump, struct task *task, uint64_t start, uint64_t end)
-{
-	int ret = dump->lazy->task == task ? 0 : add_task(dump, task);
-
-	if (!ret)
-		ret = provider_add_range(dump->lazy->object, start, end);
-	if (ret)
-		return log_ret(ret, "task %d: pages that stay", task->host_pid);
-	dump->counters.pages_lazy += (end - start) / WIRE_PAGE;
-	return 0;
 }
 
 /* One zero byte, and nothing more, as criu's. */
@@ -99,7 +182,10 @@ int lazy_serve_run(struct dump *dump)
 	log_info("page server: ready, %" PRIu64 " pages stay here", dump->counters.pages_lazy);
 	ret = server_run(lazy->server);
 	if (ret == -EINTR)
-		log_err("dump: stopped while pages were still owed to the destination");
+		log_err("dump: stopped while pages were still owed to the destination%s",
+			lazy->is_kept ? "; the tree had ended already, and what was not fetched "
+					"is lost"
+				      : "");
 	server_stats(lazy->server, &stats);
 	log_info("page server: %" PRIu64 " clients, %" PRIu64 " pages on demand, %" PRIu64
 		 " in bulk, %" PRIu64 " of zeros, %" PRIu64 " refused, %" PRIu64 " bytes",
@@ -110,7 +196,8 @@ int lazy_serve_run(struct dump *dump)
 
 bool lazy_serve_has_delivered(const struct dump *dump)
 {
-	return dump->lazy && dump->lazy->server && server_has_delivered(dump->lazy->server);
+	return dump->lazy && !dump->lazy->is_kept && dump->lazy->server &&
+	       server_has_delivered(dump->lazy->server);
 }
 
 void lazy_serve_end(struct dump *dump)
@@ -120,6 +207,8 @@ void lazy_serve_end(struct dump *dump)
 	if (!lazy)
 		return;
 	server_free(lazy->server);
+	end_keepers(lazy);
+	free(lazy->tasks);
 	provider_free(lazy->pages);
 	free(lazy);
 	dump->lazy = NULL;

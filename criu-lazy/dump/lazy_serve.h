@@ -14,7 +14,7 @@ struct dump;
 struct lazy_serve;
 struct task;
 
-/* Before the tree is stopped: listens, and writes lazy-source.img. Logged. */
+/* Before the tree is stopped: listens. Logged. */
 int lazy_serve_begin(struct dump *dump, const volatile sig_atomic_t *stopped);
 /* Writes the token; the image directory has been cleared of older sets. */
 int lazy_serve_mark(struct dump *dump);

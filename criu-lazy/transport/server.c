@@ -22,24 +22,59 @@ void server_wake(struct server *server)
 	eventfd_write(server->wake_fd, 1);
 }
 
+void server_meet(struct server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->has_client = true;
+	server_wake(server);
+	while (!server->is_met)
+		pthread_cond_wait(&server->met, &server->lock);
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void set_met(struct server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->is_met = true;
+	pthread_cond_broadcast(&server->met);
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void look_for_first(struct server *server)
+{
+	bool is_first;
+
+	pthread_mutex_lock(&server->lock);
+	is_first = server->has_client && !server->is_met;
+	pthread_mutex_unlock(&server->lock);
+	if (!is_first)
+		return;
+	if (server->params.first_client)
+		server->params.first_client(server->params.first_client_arg);
+	set_met(server);
+}
+
 /* ---- one connection ------------------------------------------------------------ */
 
+/* CRIU's daemon says nothing until it wants a page: then it is met by its silence. */
 static int begin(struct connection *connection, struct wire_record *first)
 {
 	const struct tls_context *tls = connection->server->tls;
+	struct channel *channel = connection->channel;
+	bool may_be_silent =
+		channel_is_local(channel) || tls || connection->server->params.opts->allow_compat;
 	int ret = 0;
 
 	if (tls)
-		ret = channel_start_tls(connection->channel, tls, true, NULL, SERVER_HELLO_MS);
-	if (!ret) {
-		/* CRIU's daemon says nothing until it wants a page. */
-		bool is_silent = channel_is_local(connection->channel) || tls ||
-				 connection->server->params.opts->allow_compat;
-
-		ret = channel_read(connection->channel, first, sizeof(*first),
-				   is_silent ? -1 : SERVER_HELLO_MS);
+		ret = channel_start_tls(channel, tls, true, NULL, SERVER_HELLO_MS);
+	if (ret)
+		return ret;
+	ret = channel_wait(channel, -1, may_be_silent ? SERVER_SILENT_MS : SERVER_HELLO_MS);
+	if (ret == -ETIMEDOUT && may_be_silent) {
+		server_meet(connection->server);
+		ret = channel_wait(channel, -1, -1);
 	}
-	return ret;
+	return ret ? ret : channel_read(channel, first, sizeof(*first), SERVER_HELLO_MS);
 }
 
 static void *serve_connection(void *arg)
@@ -158,6 +193,7 @@ int server_run(struct server *server)
 			eventfd_read(server->wake_fd, &count);
 		if (fds[0].revents & POLLIN)
 			accept_client(server);
+		look_for_first(server);
 		reap(server, false);
 		if (server->params.ends_when_done && sessions_are_done(server))
 			return 0;
@@ -211,6 +247,7 @@ int server_new(const struct server_params *params, struct server **out)
 	server->listen_fd = server->only_fd = server->wake_fd = -1;
 	rate_init(&server->rate, params->opts->max_bandwidth);
 	pthread_mutex_init(&server->lock, NULL);
+	pthread_cond_init(&server->met, NULL);
 	ret = tls_context_new(params->opts, &server->tls);
 	if (!ret)
 		ret = open_sockets(server);
@@ -248,6 +285,7 @@ void server_free(struct server *server)
 {
 	if (!server)
 		return;
+	set_met(server); /* nobody is to wait any more */
 	reap(server, true);
 	sessions_free(server);
 	tls_context_free(server->tls);
@@ -258,6 +296,7 @@ void server_free(struct server *server)
 	if (server->wake_fd >= 0)
 		close(server->wake_fd);
 	rate_fini(&server->rate);
+	pthread_cond_destroy(&server->met);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
 }

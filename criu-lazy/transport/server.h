@@ -25,6 +25,12 @@ struct server_params {
 	/* server_run() ends when all clients are done, not only when it is stopped. */
 	bool ends_when_done;
 	const volatile sig_atomic_t *stopped; /* set by a signal: give up */
+	/*
+	 * Or NULL. Called once, by server_run()'s thread, when the first client that may have pages
+	 * is here, and before it is told so; nobody reads pages meanwhile.
+	 */
+	void (*first_client)(void *arg);
+	void *first_client_arg;
 };
 
 struct server_stats {

@@ -89,6 +89,7 @@ void compat_serve(struct connection *connection, const struct wire_record *first
 			 channel_peer(connection->channel));
 		return;
 	}
+	server_meet(server);
 	log_info("client %s: CRIU's protocol", channel_peer(connection->channel));
 	channel_tune_demand(connection->channel, SERVER_DEAD_MS);
 	atomic_fetch_add(&server->clients, 1);

@@ -19,6 +19,7 @@ enum {
 	SERVER_CONNECTIONS_MAX = 512,
 	SERVER_SESSIONS_MAX = 1024,
 	SERVER_HELLO_MS = 10000,  /* for a stranger to say who it is, and for TLS */
+	SERVER_SILENT_MS = 300,	  /* who says nothing for so long is CRIU's daemon, waiting */
 	SERVER_STALL_MS = 60000,  /* a client that takes not one byte for so long is dropped */
 	SERVER_DEAD_MS = 20000,	  /* for the kernel to find out that a link is gone */
 	SERVER_QUEUE = 256 << 10, /* unsent bytes in the kernel, bulk */
@@ -69,6 +70,9 @@ struct server {
 	unsigned int nr_sessions;
 	unsigned int compat_done; /* lock */
 	unsigned int compat_busy; /* lock */
+	bool has_client;	  /* lock: somebody waits in server_meet() */
+	bool is_met;		  /* lock: first_client() was called */
+	pthread_cond_t met;
 	atomic_bool has_delivered;
 	atomic_ullong clients, demand_pages, bulk_pages, zero_pages, gone_pages, bytes_out;
 };
@@ -101,6 +105,9 @@ int demand_serve(struct connection *connection, struct session *session, uint32_
 int bulk_serve(struct connection *connection, struct session *session, uint32_t features);
 /* server_compat.c: CRIU's daemon; first is the record already read. */
 void compat_serve(struct connection *connection, const struct wire_record *first);
+
+/* Before a client that may have pages gets any: waits for params.first_client(). */
+void server_meet(struct server *server);
 
 /* Wakes server_run() to look whether all is done. */
 void server_wake(struct server *server);

@@ -123,6 +123,7 @@ void own_serve(struct connection *connection, const struct wire_record *first)
 		log_warn("client %s: refused, its images are not those of this source",
 			 channel_peer(channel));
 	if (!ret) {
+		server_meet(server);
 		ret = session_get(server, &hello, channel, &session);
 		if (ret)
 			log_warn("client %s: refused, too many clients", channel_peer(channel));
