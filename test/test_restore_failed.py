@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A restore that fails late leaves everything that the next try needs."""
+"""A restore that fails leaves everything that the next try needs, and what is others'."""
+import socket
+import stat
 
 
 def test_keeps_remapped_names(victim, program, tmp_path):
@@ -15,5 +17,28 @@ def test_keeps_remapped_names(victim, program, tmp_path):
         assert done.returncode == 1
         no.unlink()
         assert sorted(path.name for path in tmp_path.iterdir()) == before
+    program.restore("eager")
+    subject.finish()
+
+
+def test_leaves_the_sockets_of_others(victim, program, tmp_path):
+    """Somebody new listens at the path where the dumped one did."""
+    subject = victim("sk_unix_listen")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    paths = [path for path in tmp_path.iterdir() if stat.S_ISSOCK(path.lstat().st_mode)]
+    assert paths
+    others = []
+    for path in paths:
+        path.unlink()
+        other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        other.bind(str(path))
+        others.append((path, path.stat().st_ino, other))
+    done = program.restore("eager", check=False)
+    assert done.returncode == 1
+    assert "in use" in program.errors(done.log)
+    for path, inode, other in others:
+        assert path.stat().st_ino == inode
+        other.close()
     program.restore("eager")
     subject.finish()

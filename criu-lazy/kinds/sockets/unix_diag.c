@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 
 #include "util/scope.h"
 
@@ -18,6 +19,13 @@ enum {
 	SHOW_ALL = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS |
 		   UDIAG_SHOW_RQLEN,
 };
+
+bool unix_info_is_bound_to(const struct unix_info *info, const struct stat *st)
+{
+	uint32_t dev = major(st->st_dev) << 20 | minor(st->st_dev);
+
+	return S_ISSOCK(st->st_mode) && st->st_ino == info->vfs_ino && dev == info->vfs_dev;
+}
 
 void unix_info_free(struct unix_info *info)
 {

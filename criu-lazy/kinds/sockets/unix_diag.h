@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum { UNIX_NAME_MAX = 108 };
@@ -29,6 +30,8 @@ struct unix_info {
 int unix_diag_get(uint32_t ino, struct unix_info *out);
 /* All sockets in one of the states (bits 1 << TCP_*). fn may stop it with a non-zero return. */
 int unix_diag_each(uint32_t states, int (*fn)(const struct unix_info *info, void *arg), void *arg);
+/* Is it bound to the file that st is of? */
+bool unix_info_is_bound_to(const struct unix_info *info, const struct stat *st);
 void unix_info_free(struct unix_info *info);
 
 /* Parses the payload of one SOCK_DIAG_BY_FAMILY message; -EBADMSG. Pure. */

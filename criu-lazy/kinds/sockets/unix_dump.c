@@ -14,7 +14,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "kinds/external.h"
@@ -106,13 +105,6 @@ static int scan_once(struct dump *dump)
 
 /* ---- names --------------------------------------------------------------- */
 
-static bool is_bound_file(const struct unix_info *info, const struct stat *st)
-{
-	uint32_t dev = major(st->st_dev) << 20 | minor(st->st_dev);
-
-	return S_ISSOCK(st->st_mode) && st->st_ino == info->vfs_ino && dev == info->vfs_dev;
-}
-
 /* A relative name was relative to the cwd of bind(2): most likely still the task's. If the file is
  * not there, it counts as unlinked, and any directory will do. */
 static int dump_directory(const struct fd_probe *probe, UnixSkEntry *usk)
@@ -139,7 +131,7 @@ static int dump_path(const struct fd_probe *probe, const struct unix_info *info,
 	memcpy(name, info->name, info->name_len);
 	snprintf(path, sizeof(path), "/proc/%d/%s/%s", probe->task->host_pid,
 		 name[0] == '/' ? "root" : "cwd", name);
-	is_there = !lstat(path, &st) && is_bound_file(info, &st);
+	is_there = !lstat(path, &st) && unix_info_is_bound_to(info, &st);
 	if (name[0] != '/') {
 		ret = dump_directory(probe, usk);
 		if (ret)

@@ -35,7 +35,13 @@ static socklen_t make_address(const UnixSkEntry *usk, struct sockaddr_un *addres
 	return offsetof(struct sockaddr_un, sun_path) + usk->name.len;
 }
 
-/* Moves a file of that name out of the way: dead socket files for good, others for a while. */
+static int refuse_bound(const struct unix_info *info, void *arg)
+{
+	return unix_info_is_bound_to(info, arg) ? -EADDRINUSE : 0;
+}
+
+/* Moves a file of that name out of the way: dead socket files for good, others for a while. A
+ * socket that somebody still has is not ours to take the name from. */
 static int make_room(int dir, const char *path, const char *aside, bool *was_moved)
 {
 	struct stat st;
@@ -44,8 +50,10 @@ static int make_room(int dir, const char *path, const char *aside, bool *was_mov
 	if (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : -errno;
 	if (!aside) {
-		if (!S_ISSOCK(st.st_mode))
-			return -EEXIST;
+		int ret = S_ISSOCK(st.st_mode) ? unix_diag_each(~0u, refuse_bound, &st) : -EEXIST;
+
+		if (ret)
+			return ret;
 		return unlinkat(dir, path, 0) ? -errno : 0;
 	}
 	if (renameat(dir, path, dir, aside))
