@@ -16,6 +16,7 @@
 
 #include "kinds/kind.h"
 #include "mem/mem.h"
+#include "restore/exec_cmd.h"
 #include "restore/own_maps.h"
 #include "options/stage.h"
 #include "restore/restore_task.h"
@@ -143,13 +144,6 @@ static int wait_root(const struct restore *restore)
 	return 0;
 }
 
-/* The command takes our place, as the parent of the restored root. */
-static int exec_command(const struct options *opts)
-{
-	execvp(opts->exec_cmd[0], opts->exec_cmd);
-	return log_errno("exec %s", opts->exec_cmd[0]);
-}
-
 static int take_back(struct restore *restore, int ret)
 {
 	fork_kill_all(restore);
@@ -161,8 +155,11 @@ static int take_back(struct restore *restore, int ret)
 int restore_run(const struct options *opts, pid_t *root_pid)
 {
 	struct restore restore = { .opts = opts };
-	int ret;
+	scoped_free char *program = NULL;
+	int ret = exec_cmd_find(opts, &program);
 
+	if (ret)
+		return ret;
 	tree_init(&restore.tree);
 	ret = image_dir_open(opts->images_dir_fd < 0 ? opts->images_dir : NULL,
 			     opts->images_dir_fd < 0 ? -1 : dup(opts->images_dir_fd),
@@ -182,7 +179,7 @@ int restore_run(const struct options *opts, pid_t *root_pid)
 		*root_pid = restore.tree.root->host_pid;
 	if (!ret && !opts->check_only) {
 		log_info("Restore finished successfully. Tasks resumed.");
-		ret = opts->exec_cmd ? exec_command(opts) : wait_root(&restore);
+		ret = program ? exec_cmd_run(opts, program) : wait_root(&restore);
 	}
 	if (ret)
 		log_err("Restoring FAILED.");
