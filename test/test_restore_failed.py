@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """A restore that fails leaves everything that the next try needs, and what is others'."""
+import os
 import socket
 import stat
+import time
+
+WALL = 0x40000000  # __WALL: a sibling's end sends no signal
 
 
 def test_keeps_remapped_names(victim, program, tmp_path):
@@ -42,3 +46,19 @@ def test_leaves_the_sockets_of_others(victim, program, tmp_path):
         other.close()
     program.restore("eager")
     subject.finish()
+
+
+def test_sibling_is_left_to_the_parent(victim, program, tmp_path):
+    """The root is ours to wait for: the restore must not wait for us to do it."""
+    subject = victim("sig_actions")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    no = tmp_path / "no.sh"
+    no.write_text('#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-restore ]\n')
+    no.chmod(0o755)
+    start = time.monotonic()
+    done = program.restore("eager", "--restore-sibling", "--action-script", no, check=False)
+    assert done.returncode == 1
+    assert time.monotonic() - start < 5
+    assert os.waitpid(subject.pid, WALL)[0] == subject.pid
+    no.unlink()

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The tree of processes: who forks whom, and how all of it is taken back. */
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,6 +19,8 @@
 #include "restore/restore_task.h"
 #include "restore/sessions.h"
 #include "util/log.h"
+#include "util/scope.h"
+#include "util/text.h"
 
 static void __attribute__((noreturn)) task_life(struct restore *restore, struct task *task);
 
@@ -174,9 +178,23 @@ int fork_root(struct restore *restore)
 			 restore->opts->restore_sibling ? CLONE_PARENT : 0);
 }
 
-static bool is_gone(pid_t pid)
+static bool is_zombie(pid_t pid)
 {
-	return syscall(SYS_kill, pid, 0) < 0 && errno == ESRCH;
+	scoped_text struct text text = { 0 };
+	const char *state;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	state = text_read_at(AT_FDCWD, path, &text) ? NULL : strrchr(text.data, ')');
+	return state && (!strncmp(state, ") Z", 3) || !strncmp(state, ") X", 3));
+}
+
+/* A sibling (--restore-sibling) is our parent's to wait for, who waits for us first. */
+static bool is_gone(const struct restore *restore, pid_t pid)
+{
+	if (syscall(SYS_kill, pid, 0) < 0)
+		return errno == ESRCH;
+	return restore->opts->restore_sibling && is_zombie(pid);
 }
 
 /* Orphans come to us (PR_SET_CHILD_SUBREAPER), so that they can be waited for. */
@@ -199,7 +217,7 @@ void fork_kill_all(struct restore *restore)
 			/* Seized threads as well: a traced one is not reaped without us. */
 			while (waitpid(-1, NULL, __WALL | WNOHANG) > 0)
 				;
-			if (is_gone(pid))
+			if (is_gone(restore, pid))
 				__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
 			else
 				is_left = true;
