@@ -9,7 +9,7 @@ from harness import paths
 SCRIPT = """
 echo "me $$"
 echo "children $(cat /proc/$$/task/$$/children)"
-echo "descriptors $(ls /proc/$$/fd | tr '\\n' ' ')"
+echo "descriptors $(ls /proc/self/fd | tr '\\n' ' ')"
 grep '^SigBlk' /proc/self/status
 """
 
