@@ -133,6 +133,34 @@ int compose_thread(struct compose *compose, struct calls *calls, const CoreEntry
 	return 0;
 }
 
+static bool may_raise_limits(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return !syscall(SYS_capget, &header, data) &&
+	       data[CAP_SYS_RESOURCE / 32].effective & 1u << CAP_SYS_RESOURCE % 32;
+}
+
+static const char *const limit_names[RLIMITS] = {
+	"CPU time",
+	"file size",
+	"data",
+	"stack",
+	"core file",
+	"resident set",
+	"processes",
+	"open files",
+	"locked memory",
+	"address space",
+	"file locks",
+	"pending signals",
+	"message queues",
+	"nice priority",
+	"realtime priority",
+	"realtime timeout",
+};
+
 /* Lowering is free; raising a hard limit needs CAP_SYS_RESOURCE. What is refused is said and left.
  */
 void compose_limits(struct compose *compose, const TaskRlimitsEntry *limits)
@@ -143,12 +171,11 @@ void compose_limits(struct compose *compose, const TaskRlimitsEntry *limits)
 		if (getrlimit(i, &now) < 0 ||
 		    (now.rlim_cur == wanted.rlim_cur && now.rlim_max == wanted.rlim_max))
 			continue;
-		if (wanted.rlim_max > now.rlim_max &&
-		    prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) != 1) {
-			log_warn(
-				"task %d: hard limit %zu of %lu is above ours, %lu, which it keeps",
-				compose->task->pid, i, (unsigned long)wanted.rlim_max,
-				(unsigned long)now.rlim_max);
+		if (wanted.rlim_max > now.rlim_max && !may_raise_limits()) {
+			log_warn("task %d: hard limit of %s: %lu is above ours, %lu, which it "
+				 "keeps: raising it needs CAP_SYS_RESOURCE",
+				 compose->task->pid, limit_names[i], (unsigned long)wanted.rlim_max,
+				 (unsigned long)now.rlim_max);
 			wanted.rlim_max = now.rlim_max;
 			if (wanted.rlim_cur > wanted.rlim_max)
 				wanted.rlim_cur = wanted.rlim_max;
