@@ -35,6 +35,11 @@ def test_events_against_the_fill(pattern, threads):
         torture("-s", seed, "-p", pattern, "-t", threads, "-n", 1500)
 
 
+def test_forks_while_another_thread_moves_memory():
+    for seed in range(10):
+        torture("-s", seed, "-p", "full", "-t", 1 + seed % 3, "-n", 3000, "-M")
+
+
 @pytest.mark.parametrize("victim", ["daemon", "supervisor"])
 def test_killed_at_random_moments(victim):
     chance = random.Random(7)

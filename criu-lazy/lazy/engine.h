@@ -54,6 +54,14 @@ struct addr_range {
 	uint64_t start, end;
 };
 
+/* A move or an munmap whose order against a fork is not known yet (race.c). */
+struct recent_change {
+	uint64_t from, to, len;
+	bool is_unmap;
+	bool was_target; /* something of ours was mapped at `to` before */
+	bool has_left;	 /* the source was unmapped afterwards: no MREMAP_DONTUNMAP */
+};
+
 struct parked_fault {
 	uint64_t addr;
 	uint64_t since; /* ns */
@@ -95,6 +103,10 @@ struct space {
 	size_t nr_collapse;
 	struct addr_range *rearmed; /* see space_release_area() */
 	size_t nr_rearmed;
+	struct recent_change *recent;
+	size_t nr_recent;
+	bool is_young;	/* forked since the parent was last seen calm */
+	bool has_young; /* such children */
 };
 
 /* A shared segment: one set of bits for all mappings in all spaces. */
@@ -174,6 +186,17 @@ void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_ar
 bool space_was_rearmed(const struct space *space, uint64_t addr, struct addr_range *out);
 /* Cannot go on without a wrong byte: the task is killed and the reason logged. */
 void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, uint64_t addr);
+
+/*
+ * race.c: changes against forks. Each is called before the owed set is changed, race_fork after the
+ * child has its own; race_calm when a copy has succeeded. 0 or -ENOMEM.
+ */
+int race_unmap(struct space *space, uint64_t start, uint64_t end);
+int race_remap(struct lazyd *lazyd, struct space *space, uint64_t from, uint64_t to, uint64_t len);
+int race_fork(struct lazyd *lazyd, struct space *parent, struct space *child);
+void race_calm(struct lazyd *lazyd, struct space *space);
+/* May an event to come still say that the child has its memory elsewhere? */
+bool race_is_open(struct lazyd *lazyd, struct space *space);
 
 /* fill.c */
 /* Takes back what the space's copiers (NULL: those that are ready) have done. With a space, none

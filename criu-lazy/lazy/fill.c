@@ -328,6 +328,7 @@ static bool went_well(struct lazyd *lazyd, struct space *space, int ret, uint64_
 	switch (ret) {
 	case 0:
 		space->backoff = 0;
+		race_calm(lazyd, space);
 		return true;
 	case -EINPROGRESS: /* from elsewhere; landing will tell */
 		return false;
@@ -366,6 +367,8 @@ static int zero_page(struct lazyd *lazyd, struct space *space, const struct owed
 	}
 	if (!ret)
 		lazyd->stats.zero_pages++;
+	if (ret == -ENOENT && uffd_covers(space->uffd, page, page + area->page_size) == -EAGAIN)
+		return -EAGAIN;
 	if (ret == -EEXIST || ret == -ENOENT)
 		ret = uffd_wake(space->uffd, page, page + area->page_size);
 	return ret;
@@ -504,6 +507,11 @@ static void serve_fault(struct lazyd *lazyd, struct space *space, uint64_t addr,
 	struct owed_area *area = owed_find(&space->owed, addr);
 	int ret;
 
+	if (race_is_open(lazyd, space)) {
+		backoff(space);
+		park(lazyd, space, addr, since, false);
+		return;
+	}
 	if (!area && explain_stray(space, addr))
 		area = owed_find(&space->owed, addr);
 	if (area && area->flags & OWED_AREA_RELEASED) {
@@ -755,6 +763,10 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 
 	if (now < space->hold || space->is_idle)
 		return false;
+	if (race_is_open(lazyd, space)) {
+		backoff(space);
+		return false;
+	}
 	if (!area) {
 		if (has_job(lazyd, space))
 			return true;

@@ -25,7 +25,6 @@
 #include "util/log.h"
 
 enum { FAULTS_MAX = 1024, SHORT_OF_FDS_US = 500 };
-#define FORK_REMAP_RACE_NS 1000000000ull
 
 struct fault {
 	uint64_t addr;
@@ -160,6 +159,9 @@ static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 		ret = owed_fork(&parent->owed, &child->owed);
 		if (!ret)
 			ret = fork_rearmed(parent, child);
+		if (!ret)
+			ret = race_fork(lazyd, parent, child);
+		parent->has_young = true;
 	}
 	if (ret) {
 		/* Held open and out of the journal: the supervisor counts it as owed. */
@@ -184,39 +186,22 @@ static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 	engine_watch(lazyd, uffd, &child->watch, WATCH_SPACE, child);
 }
 
-/*
- * mremap(2) queues its event after the move is done and the lock is free. A fork in between queues
- * its own event first, yet the child has the area at the new place. Its old place then is not
- * registered, which we can ask.
- */
-static void remap_young_children(struct lazyd *lazyd, struct space *parent, uint64_t from,
-				 uint64_t to, uint64_t len)
-{
-	uint64_t now = lazy_now();
-	struct space *child;
-
-	TAILQ_FOREACH (child, &lazyd->spaces, link) {
-		struct owed_area *area;
-
-		if (child->parent != parent || now - child->born > FORK_REMAP_RACE_NS)
-			continue;
-		area = owed_next(&child->owed, from);
-		if (!area || area->start >= from + len || area->flags & OWED_AREA_RELEASED)
-			continue;
-		if (uffd_covers(child->uffd, area->start, area->start + area->page_size) == -ENOENT)
-			owed_remap(&child->owed, from, to, len);
-	}
-}
-
 static int apply_remap(struct lazyd *lazyd, struct space *space, uint64_t from, uint64_t to,
 		       uint64_t len)
 {
-	int ret;
+	int ret = race_remap(lazyd, space, from, to, len);
 
 	lazyd->stats.events[1]++;
-	remap_young_children(lazyd, space, from, to, len);
-	ret = owed_remap(&space->owed, from, to, len);
+	if (!ret)
+		ret = owed_remap(&space->owed, from, to, len);
 	return ret ? ret : remap_rearmed(space, from, to, len);
+}
+
+static int apply_unmap(struct space *space, uint64_t start, uint64_t end)
+{
+	int ret = race_unmap(space, start, end);
+
+	return ret ? ret : owed_unmap(&space->owed, start, end);
 }
 
 static void apply_remove(struct lazyd *lazyd, struct space *space, const struct advice_calls *calls,
@@ -275,7 +260,7 @@ static int apply_event(struct lazyd *lazyd, struct space *space, const struct ad
 		return 0;
 	case UFFD_EVENT_UNMAP:
 		stats->events[3]++;
-		return owed_unmap(&space->owed, msg->arg.remove.start, msg->arg.remove.end);
+		return apply_unmap(space, msg->arg.remove.start, msg->arg.remove.end);
 	default:
 		log_warn("task %d: event 0x%x of userfaultfd is unknown", space->image_pid,
 			 msg->event);
@@ -487,6 +472,7 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	free(space->parked);
 	free(space->collapse);
 	free(space->rearmed);
+	free(space->recent);
 	TAILQ_REMOVE(&lazyd->spaces, space, link);
 	log_debug("task %d (pid %d): %s", space->image_pid, space->host_pid,
 		  space->is_gone ? "ended" : "complete");

@@ -5,10 +5,12 @@
  * while pages arrive, comparing each byte with a model.
  *
  *   torture [-s seed] [-m MiB] [-p full|sparse|random] [-t threads] [-n steps] [-k kill-after-us]
- * [-S]
+ * [-S] [-M]
  *
  * Exit: 0 all right, 2 could not run, 3 a wrong byte. With -k the daemon is killed (-S: its
  * supervisor) after that time: then the task must be dead or right, and 0 says that it was.
+ *
+ * -M: one thread moves memory to and fro while another one forks.
  *
  * Each thread owns a slice of pages and a spare place as large, between which it moves them; so
  * what a page must hold is known without locks.
@@ -18,6 +20,7 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,10 +43,11 @@
 #include "pagemap.pb-c.h"
 #include "util/log.h"
 
-enum { PAGE = 4096, IMAGE_PID = 100, THREADS_MAX = 16, WRONG = 3, BROKEN = 2 };
+enum { PAGE = 4096, MOVE_PAGES = 512, IMAGE_PID = 100, THREADS_MAX = 16, WRONG = 3, BROKEN = 2 };
 #define BASE	 0x100000000000ull
 #define SPARE	 0x110000000000ull
 #define SHARED	 0x120000000000ull
+#define MOVING	 0x130000000000ull
 #define SHMID	 77
 #define SHM_PAGE 1024
 
@@ -54,6 +58,8 @@ enum { NOT_MAPPED = ~0ull };
 static uint64_t seed = 1, nr_pages, steps = 2000;
 static const char *pattern = "random";
 static int nr_threads = 4;
+static bool is_moving;
+static atomic_bool is_over;
 static char dir[] = "/tmp/lazy-torture-XXXXXX";
 
 static uint64_t mix(uint64_t x)
@@ -140,13 +146,28 @@ static void make_image(struct image_dir *images, enum image_kind kind, uint64_t 
 		die("close");
 }
 
+static void make_task_image(struct image_dir *images)
+{
+	PagemapHead head = PAGEMAP_HEAD__INIT;
+	struct image *map, *pages;
+
+	head.pages_id = 1;
+	if (image_create(images, IMG_PAGEMAP, IMAGE_PID, &map) ||
+	    image_create(images, IMG_PAGES, 1, &pages) || image_write(map, &head.base))
+		die("image");
+	put_entries(map, pages, BASE, nr_pages);
+	put_entries(map, pages, MOVING, MOVE_PAGES);
+	if (image_close(&map) || image_close(&pages))
+		die("close");
+}
+
 static void make_images(void)
 {
 	struct image_dir *images;
 
 	if (!mkdtemp(dir) || image_dir_open(dir, -1, &images))
 		die("directory");
-	make_image(images, IMG_PAGEMAP, IMAGE_PID, 1, BASE, nr_pages);
+	make_task_image(images);
 	make_image(images, IMG_SHMEM_PAGEMAP, SHMID, 2, SHARED, SHM_PAGE);
 	image_dir_close(images);
 }
@@ -420,6 +441,59 @@ static void *run_shared(void *arg)
 	return NULL;
 }
 
+/* Moves the first pages of a range of their own to and fro, without an end. */
+static void *run_mover(void *arg)
+{
+	void *places[2] = { (void *)MOVING, (void *)(MOVING + 4096 * PAGE) };
+
+	for (int i = 0; !atomic_load(&is_over); i++) {
+		uint64_t len = MOVE_PAGES * PAGE;
+
+		if (mremap(places[i & 1], len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   places[!(i & 1)]) == MAP_FAILED)
+			die("mremap");
+		usleep((useconds_t)(mix((uint64_t)i) % 200)); /* or no copy ever succeeds */
+	}
+	return NULL;
+}
+
+/* Children born while another thread moves memory have it at one place or at the other. */
+static void check_moved(void)
+{
+	unsigned char there;
+
+	for (int place = 0; place < 2; place++) {
+		uint64_t start = MOVING + (uint64_t)place * 4096 * PAGE;
+
+		if (mincore((void *)start, PAGE, &there))
+			continue;
+		for (uint64_t page = 0; page < MOVE_PAGES; page++) {
+			uint64_t tag = MOVING + page * PAGE;
+
+			if (!page_is((void *)(start + page * PAGE), is_present(page) ? tag : 0))
+				wrong("moved by another thread", -1, start + page * PAGE, tag);
+		}
+		_exit(0);
+	}
+	_exit(0);
+}
+
+static void *run_forker(void *arg)
+{
+	while (!atomic_load(&is_over)) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			check_moved();
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			die("fork");
+		if (WIFEXITED(status) && WEXITSTATUS(status) == WRONG)
+			_exit(WRONG);
+	}
+	return NULL;
+}
+
 static int say_hello(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -438,12 +512,16 @@ static int say_hello(void)
 		  .kind = LAZY_RANGE_SHMEM,
 		  .shmid = SHMID,
 		  .page_size = PAGE },
+		{ .start = MOVING,
+		  .end = MOVING + MOVE_PAGES * PAGE,
+		  .kind = LAZY_RANGE_ANON,
+		  .page_size = PAGE },
 	};
 	struct lazy_eager eager = { .start = BASE + 2 * PAGE, .end = BASE + 5 * PAGE };
 	struct lazy_hello hello = { .magic = LAZY_HELLO_MAGIC,
 				    .version = LAZY_PROTOCOL_VERSION,
 				    .pid = IMAGE_PID,
-				    .nr_ranges = 3,
+				    .nr_ranges = 4,
 				    .nr_eager = 1,
 				    .nr_tasks = 1 };
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -480,6 +558,10 @@ static void map_task(void)
 	if (mmap((void *)BASE, nr_pages * PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != (void *)BASE)
 		die("mmap");
+	if (mmap((void *)MOVING, MOVE_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		 0) != (void *)MOVING)
+		die("mmap");
 	if (ftruncate(shm, SHM_PAGE * PAGE) ||
 	    mmap((void *)SHARED, SHM_PAGE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		 shm, 0) == MAP_FAILED ||
@@ -492,7 +574,7 @@ static void map_task(void)
 static int run_task(void)
 {
 	static struct slice slices[THREADS_MAX];
-	pthread_t shared;
+	pthread_t shared, mover, forker;
 	int ret;
 
 	map_task();
@@ -521,11 +603,20 @@ static int run_task(void)
 		map_fresh(slice, 1, 0, slice->pages);
 	}
 	pthread_create(&shared, NULL, run_shared, NULL);
+	if (is_moving) {
+		pthread_create(&mover, NULL, run_mover, NULL);
+		pthread_create(&forker, NULL, run_forker, NULL);
+	}
 	for (int i = 0; i < nr_threads; i++)
 		pthread_create(&slices[i].thread, NULL, run_slice, &slices[i]);
 	for (int i = 0; i < nr_threads; i++)
 		pthread_join(slices[i].thread, NULL);
 	pthread_join(shared, NULL);
+	if (is_moving) {
+		atomic_store(&is_over, true);
+		pthread_join(mover, NULL);
+		pthread_join(forker, NULL);
+	}
 	return 0;
 }
 
@@ -590,7 +681,7 @@ int main(int argc, char **argv)
 	int opt, ready, status, code;
 	pid_t supervisor, daemon_pid, task;
 
-	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:S")) != -1) {
+	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:SM")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -609,6 +700,9 @@ int main(int argc, char **argv)
 			break;
 		case 'k':
 			kill_after = atol(optarg);
+			break;
+		case 'M':
+			is_moving = true;
 			break;
 		case 'S':
 			kill_supervisor = true;
