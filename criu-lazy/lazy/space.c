@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,16 +231,27 @@ static bool has_change_pending(const struct space *space)
 	return uffd_covers(space->uffd, LAZY_PAGE, 2 * LAZY_PAGE) == -EAGAIN;
 }
 
-/* Before events are read, for as long as a segment is owed: see advice.h. */
-static void look_at_callers(struct lazyd *lazyd, struct space *space, struct advice_calls *out)
+/*
+ * How many messages to read; while a segment is owed one by one, so that the event that comes was
+ * queued, and its caller asleep, before the callers are looked at (advice.h). A fault that comes
+ * first is no harm.
+ */
+static size_t look_at_callers(struct lazyd *lazyd, struct space *space, struct advice_calls *out)
 {
+	struct pollfd readable = { .fd = space->uffd, .events = POLLIN };
+
 	out->count = 0;
-	if (!owed_has_shared(&space->owed, 0, UINT64_MAX) || !has_change_pending(space))
-		return;
+	if (SLIST_EMPTY(&lazyd->segments) || !owed_has_shared(&space->owed, 0, UINT64_MAX))
+		return POLL_BATCH;
+	if (poll(&readable, 1, 0) <= 0)
+		return 0;
+	if (!has_change_pending(space))
+		return 1;
 	if (!space->host_pid)
 		space_find_pid(lazyd, space, 0);
 	if (space->host_pid)
 		advice_scan(space->host_pid, out);
+	return 1;
 }
 
 static int apply_event(struct lazyd *lazyd, struct space *space, const struct advice_calls *calls,
@@ -276,11 +288,12 @@ static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fau
 	size_t count = 0;
 
 	while (count + POLL_BATCH <= FAULTS_MAX) {
+		size_t nr = look_at_callers(lazyd, space, &calls);
 		ssize_t len;
-		size_t nr;
 
-		look_at_callers(lazyd, space, &calls);
-		len = read(space->uffd, msgs, sizeof(msgs));
+		if (!nr)
+			break;
+		len = read(space->uffd, msgs, nr * sizeof(msgs[0]));
 		nr = len > 0 ? (size_t)len / sizeof(msgs[0]) : 0;
 		if (len < 0 && errno == EINTR)
 			continue;
