@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Post-copy between two hosts: two network namespaces joined by a veth pair.
+
+The source dumps with --lazy-pages and serves; the destination's lazy-pages daemon pulls. Nothing
+leaves the machine. Names live in the run's own mount namespace and are removed at the end.
+"""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import time
+
+SOURCE, TARGET = "clbench-src", "clbench-dst"
+SOURCE_ADDRESS, TARGET_ADDRESS = "10.213.7.1", "10.213.7.2"
+PORT = 27013
+PIPE_MAX = pathlib.Path("/proc/sys/fs/pipe-max-size")
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+def inside(host):
+    """Words before a command that put it into a host, and change nothing but the network."""
+    return ["nsenter", f"--net=/run/netns/{host}"]
+
+
+@contextlib.contextmanager
+def hosts():
+    ip("netns", "add", SOURCE)
+    try:
+        ip("netns", "add", TARGET)
+        ip("link", "add", "veth0", "netns", SOURCE, "type", "veth", "peer", "name", "veth0",
+           "netns", TARGET)  # fmt: skip
+        for host, address in ((SOURCE, SOURCE_ADDRESS), (TARGET, TARGET_ADDRESS)):
+            ip("-n", host, "addr", "add", f"{address}/24", "dev", "veth0")
+            ip("-n", host, "link", "set", "veth0", "up")
+            ip("-n", host, "link", "set", "lo", "up")
+        yield
+    finally:
+        for host in (SOURCE, TARGET):
+            subprocess.run(["ip", "netns", "del", host], check=False, stderr=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def big_pipes():
+    """The peer keeps pages in pipes and cannot work remotely under the default limit."""
+    before = PIPE_MAX.read_text()
+    PIPE_MAX.write_text("67108864")
+    try:
+        yield
+    finally:
+        PIPE_MAX.write_text(before)
+
+
+@contextlib.contextmanager
+def serving_dump(tool, pid, images, extra=()):
+    """dump --lazy-pages on the source; yields (process, seconds until it is ready)."""
+    ready, status = os.pipe()
+    start = time.monotonic()
+    proc = subprocess.Popen(
+        [*inside(SOURCE), tool.binary, "dump", "-t", str(pid), "-D", str(images), "-o", "dump.log",
+         "--lazy-pages", "--address", SOURCE_ADDRESS, "--port", str(PORT),
+         "--status-fd", str(status), *extra],
+        pass_fds=[status], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(status)
+    try:
+        if os.read(ready, 1) == b"":
+            raise RuntimeError(f"{tool.name}: dump --lazy-pages: {tool.errors_logged(['-D', images])}")
+        yield proc, time.monotonic() - start
+        if proc.wait(60):
+            raise RuntimeError(f"{tool.name}: dump --lazy-pages ended with {proc.returncode}")
+    finally:
+        os.close(ready)
+        if proc.poll() is None:
+            proc.kill()
+            proc.wait()
+
+
+def daemon_words(extra=()):
+    return ["--page-server", "--address", SOURCE_ADDRESS, "--port", str(PORT), *extra]
