@@ -11,14 +11,26 @@
 #include "util/scope.h"
 
 static const char *const names[] = {
-	"pid", "net", "ipc", "uts", "time", "mnt", "user", "pid_for_children", "time_for_children",
+	"pid",
+	"net",
+	"ipc",
+	"uts",
+	"time",
+	"mnt",
+	"user",
+	"pid_for_children",
+	"time_for_children",
+	"cgroup",
 };
 enum { NAMES_COUNT = sizeof(names) / sizeof(names[0]), LINK_SIZE = 64 };
 
-/* What a thread can have for itself, apart from its process: checked for each. */
+/* What a thread can have for itself, apart from its process: checked for each. Its own "mnt" shows
+ * as a working directory of its own (unshare(2)). */
 static bool is_per_thread(const char *name)
 {
-	return !strcmp(name, "net") || !strcmp(name, "ipc") || !strcmp(name, "uts");
+	return !strcmp(name, "net") || !strcmp(name, "ipc") || !strcmp(name, "uts") ||
+	       !strcmp(name, "pid_for_children") || !strcmp(name, "time_for_children") ||
+	       !strcmp(name, "cgroup");
 }
 
 /* "net:[4026531840]"; empty if this kernel has no such namespace. */
@@ -49,11 +61,11 @@ static int check_dir(const struct task *task, const char *dir, bool is_thread,
 		if (ret)
 			return log_ret(ret, "task %d: %sns/%s", task->pid, dir, names[i]);
 		/* pid_for_children is empty until the first fork into a new namespace. */
-		if (*link && strcmp(link, own[i]))
+		if (strcmp(link, own[i]))
 			return log_ret(-EOPNOTSUPP,
 				       "task %d: is in another %s namespace (%s) than we are, "
 				       "which is not supported",
-				       task->pid, names[i], link);
+				       task->pid, names[i], *link ? link : "empty yet");
 	}
 	return 0;
 }
