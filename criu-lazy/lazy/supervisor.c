@@ -61,6 +61,7 @@ struct supervisor {
 		bool is_over; /* gone, unarmed or poisoned */
 	} held[HELD_MAX];
 	int nr_held;
+	int nr_beyond;	 /* with no room to note them: open as long as we live */
 	bool is_partial; /* this round of poisoning met a change in flight */
 };
 
@@ -94,6 +95,8 @@ static void hold(int uffd)
 	fcntl(uffd, F_SETFL, O_NONBLOCK);
 	if (self.nr_held < HELD_MAX)
 		self.held[self.nr_held++].uffd = uffd;
+	else
+		self.nr_beyond++;
 }
 
 static void consider_fd(int fd)
@@ -277,7 +280,7 @@ static int count_left(void)
 		self.held[i].is_over = is_over(self.held[i].uffd);
 		left += !self.held[i].is_over;
 	}
-	return left;
+	return left + self.nr_beyond;
 }
 
 /* One round over all processes; false: something moved meanwhile, another round is due. */
@@ -299,7 +302,7 @@ static void settle(void)
 	for (int round = 0;; round++) {
 		int left = count_left();
 
-		if (!left || poisoned >= 2)
+		if (!left || (poisoned >= 2 && !self.nr_beyond))
 			return;
 		if (round >= GRACE_ROUNDS && self.has_poison)
 			poisoned = poison_round() ? poisoned + 1 : 0;
