@@ -42,7 +42,7 @@ def test_no_command_prints_usage():
     (["dump", "-t", "1", "-D", "/nonexistent"], "images directory /nonexistent"),
     (["dump", "-t", "1", "-W", "/nonexistent"], "work directory /nonexistent"),
     (["dump", "-t", "1", "-o", "/nonexistent/log"], "log file /nonexistent/log"),
-    (["restore", "--tls"], "--tls is not supported yet"),
+    (["restore", "--stream"], "--stream is not supported yet"),
     (["restore", "-v4x"], "--verbosity: bad value 4x"),
     (["restore", "--ghost-limit", "1X"], "--ghost-limit: bad value 1X"),
     (["restore", "--lazy-pages=yes"], "--lazy-pages takes no argument"),
