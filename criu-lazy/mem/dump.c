@@ -271,7 +271,8 @@ static int keep_guard(struct mem_dump *mem, const struct page_run *run)
 	return 0;
 }
 
-static int find_runs(struct mem_dump *mem, const struct mem_area *area, const struct page_runs **out)
+static int find_runs(struct mem_dump *mem, const struct mem_area *area,
+		     const struct page_runs **out)
 {
 	bool is_anonymous = area->backing == MEM_BACKING_NONE;
 	int ret;
@@ -539,7 +540,8 @@ int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_fa
 		return log_ret(ret, "task %d: open pagemap", task->host_pid);
 	uint32_t pages_id = dump->next_pages_id++;
 
-	ret = pagemap_writer_begin(dump->images, dump->push, IMG_PAGEMAP, (uint64_t)task->pid, pages_id, &mem.pagemap);
+	ret = pagemap_writer_begin(dump->images, dump->push, IMG_PAGEMAP, (uint64_t)task->pid,
+				   pages_id, &mem.pagemap);
 	if (!ret)
 		ret = dump_areas(&mem);
 	ret = pagemap_writer_end(&mem.pagemap, ret);

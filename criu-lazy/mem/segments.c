@@ -114,7 +114,8 @@ static int write_pagemap(struct dump *dump, uint32_t shmid, uint32_t pages_id,
 			 const struct run_list *list)
 {
 	struct pagemap_writer writer = { 0 };
-	int ret = pagemap_writer_begin(dump->images, dump->push, IMG_SHMEM_PAGEMAP, shmid, pages_id, &writer);
+	int ret = pagemap_writer_begin(dump->images, dump->push, IMG_SHMEM_PAGEMAP, shmid, pages_id,
+				       &writer);
 
 	for (size_t i = 0; !ret && i < list->count; i++)
 		ret = pagemap_writer_add(&writer, list->items[i].start, list->items[i].end,

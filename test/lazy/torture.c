@@ -559,8 +559,7 @@ static void map_task(void)
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != (void *)BASE)
 		die("mmap");
 	if (mmap((void *)MOVING, MOVE_PAGES * PAGE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-		 0) != (void *)MOVING)
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != (void *)MOVING)
 		die("mmap");
 	if (ftruncate(shm, SHM_PAGE * PAGE) ||
 	    mmap((void *)SHARED, SHM_PAGE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
