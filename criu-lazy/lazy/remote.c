@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -414,13 +415,15 @@ int remote_add(struct lazyd *lazyd, struct lazy_source *source)
 static int start_client(struct lazyd *lazyd, struct remote *remote)
 {
 	const struct options *opts = lazyd->opts;
+	const unsigned int seconds_max = UINT_MAX / 1000;
+	unsigned int seconds = opts->source_timeout;
 	struct token token;
 	struct client_config config = {
 		.host = opts->address ? opts->address : "127.0.0.1",
 		.port = opts->port,
 		.verify_name = !opts->tls_no_cn_verify,
 		.want_lz4 = opts->compress != COMPRESS_NONE,
-		.timeout_ms = opts->source_timeout * 1000,
+		.timeout_ms = (seconds < seconds_max ? seconds : seconds_max) * 1000,
 	};
 	int ret = token_load(lazyd->images, &token);
 
