@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Post-copy between two hosts: two network namespaces joined by a veth pair.
 
-The source dumps with --lazy-pages and serves; the destination's lazy-pages daemon pulls. Nothing
-leaves the machine. Names live in the run's own mount namespace and are removed at the end.
+The source dumps with --lazy-pages and serves; the destination's lazy-pages daemon pulls. The
+destination has a pid namespace too, so that the same pids are free there while the source still
+holds them. Nothing leaves the machine. Names live in the run's own mount namespace and are removed
+at the end; what runs on the destination ends with its pid namespace.
 """
 
 import contextlib
@@ -21,9 +23,37 @@ def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
 
-def inside(host):
-    """Words before a command that put it into a host, and change nothing but the network."""
-    return ["nsenter", f"--net=/run/netns/{host}"]
+def on_source():
+    """Words before a command that put it on the source, which differs in nothing but the network."""
+    return ["nsenter", f"--net=/run/netns/{SOURCE}"]
+
+
+class Target:
+    """The destination: a pid namespace whose first process waits to be killed."""
+
+    def __enter__(self):
+        self.holder = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "infinity"],
+            stdin=subprocess.DEVNULL,
+        )
+        children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
+        while not (words := children.read_text().split()):
+            time.sleep(0.005)
+        self.init = words[0]
+        while pathlib.Path(f"/proc/{self.init}/comm").read_text().strip() != "sleep":
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *unused):
+        self.holder.kill()
+        self.holder.wait()
+
+    def network(self):
+        return ["nsenter", f"--net=/run/netns/{TARGET}"]
+
+    def inside(self):
+        return [*self.network(), f"--pid=/proc/{self.init}/ns/pid",
+                f"--mount=/proc/{self.init}/ns/mnt"]  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -37,7 +67,8 @@ def hosts():
             ip("-n", host, "addr", "add", f"{address}/24", "dev", "veth0")
             ip("-n", host, "link", "set", "veth0", "up")
             ip("-n", host, "link", "set", "lo", "up")
-        yield
+        with Target() as target:
+            yield target
     finally:
         for host in (SOURCE, TARGET):
             subprocess.run(["ip", "netns", "del", host], check=False, stderr=subprocess.DEVNULL)
@@ -60,7 +91,7 @@ def serving_dump(tool, pid, images, extra=()):
     ready, status = os.pipe()
     start = time.monotonic()
     proc = subprocess.Popen(
-        [*inside(SOURCE), tool.binary, "dump", "-t", str(pid), "-D", str(images), "-o", "dump.log",
+        [*on_source(), tool.binary, "dump", "-t", str(pid), "-D", str(images), "-o", "dump.log",
          "--lazy-pages", "--address", SOURCE_ADDRESS, "--port", str(PORT),
          "--status-fd", str(status), *extra],
         pass_fds=[status], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
