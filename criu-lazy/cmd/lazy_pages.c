@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "cmd/command.h"
+#include "lazy/control.h"
 #include "lazy/lazyd.h"
 
 static int lazy_pages_command_run(const struct options *opts)
 {
-	return lazyd_run(opts) ? 1 : 0;
+	return (opts->recover ? control_recover(opts) : lazyd_run(opts)) ? 1 : 0;
 }
 
 const struct command command_lazy_pages = {

@@ -105,6 +105,7 @@ enum image_kind {
 	IMG_IRMAP_CACHE,
 	IMG_TASK_EXT, /* of our own from here on: Documentation/image-extensions.md */
 	IMG_LAZY_SOURCE,
+	IMG_LAZY_WORKING_SET,
 	IMG_KINDS_COUNT,
 };
 

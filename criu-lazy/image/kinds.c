@@ -51,6 +51,7 @@
 #include "sk-unix.pb-c.h"
 #include "stats.pb-c.h"
 #include "lazy-source.pb-c.h"
+#include "lazy-working-set.pb-c.h"
 #include "task-ext.pb-c.h"
 #include "tcp-stream.pb-c.h"
 #include "timens.pb-c.h"
@@ -158,6 +159,7 @@ static const struct image_kind_info kinds[IMG_KINDS_COUNT] = {
 	[IMG_IRMAP_CACHE] = { "irmap-cache", SERVICE, 0x57004059, { MSG(irmap_cache_entry) } },
 	[IMG_TASK_EXT] = { "task-ext-%u.img", COMMON, 0x4c5a0001, { MSG(task_ext_entry) } },
 	[IMG_LAZY_SOURCE] = { "lazy-source.img", COMMON, 0x4c5a0002, { MSG(lazy_source_entry) } },
+	[IMG_LAZY_WORKING_SET] = { "lazy-working-set.img", COMMON, 0x4c5a0003, { MSG(lazy_working_set_entry) } },
 };
 /* clang-format on */
 

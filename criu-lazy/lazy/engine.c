@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lazy/control.h"
 #include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
@@ -84,6 +85,9 @@ static void dispatch(struct lazyd *lazyd, const struct epoll_event *event)
 	case WATCH_SUPERVISOR:
 		supervisor_replace(lazyd);
 		break;
+	case WATCH_CONTROL:
+		control_ready(lazyd);
+		break;
 	case WATCH_REMOTE:
 		remote_ready(lazyd);
 		break;
@@ -149,8 +153,10 @@ static bool copy_piece(struct lazyd *lazyd)
 	}
 	if (busy)
 		return true;
-	if (remote_work(lazyd))
+	if (fill_workset(lazyd) || remote_work(lazyd))
 		return true;
+	if (!fill_may_run_ahead(lazyd))
+		return false;
 	for (space = TAILQ_FIRST(&lazyd->spaces); space; space = TAILQ_NEXT(space, link)) {
 		if (!fill_background(lazyd, space))
 			continue;

@@ -20,6 +20,7 @@
 #include "lazy/protocol.h"
 #include "lazy/source.h"
 #include "lazy/stats.h"
+#include "lazy/workset.h"
 
 #define LAZY_PAGE 4096ull
 
@@ -35,7 +36,8 @@ enum watch_kind {
 	WATCH_PIDFD,
 	WATCH_SUPERVISOR,
 	WATCH_SIGNAL,
-	WATCH_REMOTE
+	WATCH_REMOTE,
+	WATCH_CONTROL
 };
 struct watch {
 	enum watch_kind kind;
@@ -130,7 +132,8 @@ struct lazyd {
 	int work_dir;
 	int listen_fd, epoll_fd, signal_fd;
 	int supervisor_pidfd;
-	struct watch listen_watch, signal_watch, supervisor_watch;
+	int control_fd; /* -1: none */
+	struct watch listen_watch, signal_watch, supervisor_watch, control_watch;
 	struct journal *journal;
 	uint64_t features; /* UFFD_FEATURE_* in use */
 	bool has_poison, has_guard_scan;
@@ -139,6 +142,9 @@ struct lazyd {
 	SLIST_HEAD(, segment) segments;
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
 	struct remote *remote;		  /* NULL: all pages are local */
+	struct workset workset;		  /* to bring first */
+	size_t workset_next;		  /* run */
+	struct workset recorded;	  /* --record-working-set */
 	bool refill_due;		  /* conn_refill() has something to do */
 	bool any_complete;		  /* some space got all of its memory */
 	uint32_t nr_tasks, nr_hellos;
@@ -207,6 +213,10 @@ void fill_parked(struct lazyd *lazyd, struct space *space);
 /* Installs what is owed of [start, end) before the task runs. 0 or -errno; -EINPROGRESS: some of it
  * is absent, and asked for. */
 int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end);
+/* One bounded piece of the working set; false: it is all brought, or not here. */
+bool fill_workset(struct lazyd *lazyd);
+/* While the working set is recorded, what is not asked for waits until the tasks are quiet. */
+bool fill_may_run_ahead(const struct lazyd *lazyd);
 /* One bounded piece; false: nothing to do now. Sets space->is_gone, or ends areas. */
 bool fill_near(struct lazyd *lazyd, struct space *space);
 bool fill_background(struct lazyd *lazyd, struct space *space);

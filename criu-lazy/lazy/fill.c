@@ -496,7 +496,10 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 	if (!owed_is_owed(area, page))
 		return zero_page(lazyd, space, area, page);
 	ret = deliver(lazyd, space, &run, CAUSE_DEMAND);
-	if ((!ret || ret == -EINPROGRESS) && is_new)
+	if (is_new && lazyd->opts->record_working_set)
+		workset_add(&lazyd->recorded, lazy_source_object(area->bits->source), run.image,
+			    area->page_size / LAZY_PAGE);
+	else if ((!ret || ret == -EINPROGRESS) && is_new)
 		want_near(space, area, page);
 	return ret;
 }
@@ -825,4 +828,48 @@ void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *are
 	}
 	if (area->bits && !area->bits->nr_owed)
 		space->is_idle = false; /* it can be released */
+}
+
+#define RECORD_QUIET_NS 300000000ull
+enum { WORKSET_PAGES = 64, WORKSET_RUNS = 32 };
+
+bool fill_may_run_ahead(const struct lazyd *lazyd)
+{
+	uint64_t last =
+		lazyd->last_fault > lazyd->stats.start ? lazyd->last_fault : lazyd->stats.start;
+
+	return !lazyd->opts->record_working_set || lazy_now() - last > RECORD_QUIET_NS;
+}
+
+static struct lazy_source *find_source(struct lazyd *lazyd, uint64_t object)
+{
+	struct source_ref *ref;
+
+	SLIST_FOREACH (ref, &lazyd->sources, link) {
+		if (lazy_source_object(ref->source) == object)
+			return ref->source;
+	}
+	return NULL;
+}
+
+bool fill_workset(struct lazyd *lazyd)
+{
+	uint64_t pages = 0;
+
+	if (TAILQ_EMPTY(&lazyd->spaces))
+		return false;
+	for (int i = 0; i < WORKSET_RUNS && pages < WORKSET_PAGES; i++) {
+		const struct workset_run *run;
+		struct lazy_source *source;
+
+		if (lazyd->workset_next >= lazyd->workset.count)
+			return i > 0;
+		run = &lazyd->workset.runs[lazyd->workset_next++];
+		source = find_source(lazyd, run->object);
+		if (!source)
+			continue;
+		remote_span(lazyd, source, run->vaddr, run->nr_pages * LAZY_PAGE);
+		pages += run->nr_pages;
+	}
+	return true;
 }

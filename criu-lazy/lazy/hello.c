@@ -461,6 +461,7 @@ static int serve(struct lazyd *lazyd, struct conn *conn)
 		return ret;
 	}
 	conn->space = space;
+	lazyd->workset_next = 0; /* what is delivered already is passed over */
 	return fill_armed(lazyd, conn);
 }
 

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "lazy/control.h"
 #include "lazy/engine.h"
 #include "lazy/guard.h"
 #include "lazy/remote.h"
@@ -245,6 +246,8 @@ static void release(struct lazyd *lazyd)
 	struct source_ref *ref;
 	struct segment *segment;
 
+	workset_fini(&lazyd->workset);
+	workset_fini(&lazyd->recorded);
 	while (lazyd->nr_copiers)
 		copier_stop(&lazyd->copiers[--lazyd->nr_copiers]);
 	while ((segment = SLIST_FIRST(&lazyd->segments))) {
@@ -266,14 +269,20 @@ static void serve(struct lazyd *lazyd)
 
 	protect_self();
 	if (!ret)
+		ret = workset_load(lazyd->images, &lazyd->workset);
+	if (!ret)
 		ret = remote_open(lazyd);
 	if (!ret) {
 		start_copiers(lazyd);
+		control_open(lazyd);
 		say_ready(lazyd);
 		ret = engine_run(lazyd);
 	}
 	unlinkat(lazyd->work_dir, LAZY_SOCKET_NAME, 0);
+	control_close(lazyd);
 	remote_close(lazyd);
+	if (lazyd->opts->record_working_set && lazyd->recorded.count)
+		workset_save(&lazyd->recorded, lazyd->images);
 	stats_finish(lazyd);
 	release(lazyd);
 	atomic_store(&lazyd->journal->finished, ret ? 2 : 1);
@@ -282,7 +291,7 @@ static void serve(struct lazyd *lazyd)
 
 int lazyd_run(const struct options *opts)
 {
-	struct lazyd lazyd = { .opts = opts, .listen_fd = -1, .work_dir = -1 };
+	struct lazyd lazyd = { .opts = opts, .listen_fd = -1, .control_fd = -1, .work_dir = -1 };
 	int ret;
 
 	TAILQ_INIT(&lazyd.spaces);

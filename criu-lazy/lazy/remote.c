@@ -101,12 +101,11 @@ void remote_release(struct lazyd *lazyd, struct lazy_source *source, uint64_t im
 
 /* ---- pages that landed ------------------------------------------------------------ */
 
-static void deliver_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image,
-			 uint64_t len)
+void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len)
 {
-	enum lazy_cause cause = !lazyd->remote->is_answer ? CAUSE_BACKGROUND
-				: len == LAZY_PAGE	  ? CAUSE_DEMAND
-							  : CAUSE_NEIGHBOUR;
+	enum lazy_cause cause = !lazyd->remote || !lazyd->remote->is_answer ? CAUSE_BACKGROUND
+				: len == LAZY_PAGE			    ? CAUSE_DEMAND
+									    : CAUSE_NEIGHBOUR;
 	struct space *space;
 
 	TAILQ_FOREACH (space, &lazyd->spaces, link) {
@@ -136,7 +135,7 @@ static void landed(void *ctx, struct landing *landing, struct landing_slots slot
 
 	while (landing_next_run(landing, &slots, &run)) {
 		if (end && (run.vaddr > end + SPAN_GAP || run.vaddr < start)) {
-			deliver_span(lazyd, source, start, end - start);
+			remote_span(lazyd, source, start, end - start);
 			end = 0;
 		}
 		if (!end)
@@ -144,7 +143,7 @@ static void landed(void *ctx, struct landing *landing, struct landing_slots slot
 		end = run.vaddr + run.nr_pages * LAZY_PAGE;
 	}
 	if (end)
-		deliver_span(lazyd, source, start, end - start);
+		remote_span(lazyd, source, start, end - start);
 	while (!any_owed && landing_next_run(landing, &rest, &run))
 		any_owed = is_owed(lazyd, source, run.vaddr, run.nr_pages * LAZY_PAGE);
 	if (!any_owed) {
@@ -240,6 +239,22 @@ static void sort_runs(struct run_list *list)
 	list->count = kept + 1;
 }
 
+/* The first run that ends after vaddr, in a sorted list. */
+static size_t first_after(const struct run_list *list, uint64_t vaddr)
+{
+	size_t low = 0, high = list->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (list->runs[mid].vaddr + list->runs[mid].nr_pages * LAZY_PAGE <= vaddr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static int collect_owed(struct lazyd *lazyd, const struct lazy_source *source,
 			struct run_list *list)
 {
@@ -270,6 +285,38 @@ static uint64_t count_dropped(struct lazyd *lazyd)
 	return sum;
 }
 
+/* The working set's pages that are owed, in its order. */
+static int say_first(struct lazyd *lazyd, const struct landing *landing,
+		     const struct run_list *owed)
+{
+	struct run_list first = { 0 };
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < lazyd->workset.count; i++) {
+		const struct workset_run *run = &lazyd->workset.runs[i];
+		uint64_t end = run->vaddr + run->nr_pages * LAZY_PAGE;
+
+		if (run->object != landing_object(landing))
+			continue;
+		for (size_t at = first_after(owed, run->vaddr);
+		     !ret && at < owed->count && owed->runs[at].vaddr < end; at++) {
+			uint64_t from = owed->runs[at].vaddr;
+			uint64_t to = from + owed->runs[at].nr_pages * LAZY_PAGE;
+
+			if (from < run->vaddr)
+				from = run->vaddr;
+			if (to > end)
+				to = end;
+			ret = add_run(&first, from, to - from);
+		}
+	}
+	if (!ret && first.count)
+		ret = client_say(lazyd->remote->client, WIRE_F_PRIORITY, landing, first.runs,
+				 first.count, false);
+	free(first.runs);
+	return ret;
+}
+
 static int push_source(struct lazyd *lazyd, struct lazy_source *source)
 {
 	struct landing *landing = lazy_source_landing(source);
@@ -281,6 +328,8 @@ static int push_source(struct lazyd *lazyd, struct lazy_source *source)
 		ret = client_say(client, WIRE_F_DROP, landing, NULL, 0, true);
 	if (!ret && list.count)
 		ret = client_say(client, WIRE_F_OWED, landing, list.runs, list.count, false);
+	if (!ret && lazyd->workset.count)
+		ret = say_first(lazyd, landing, &list);
 	log_debug("source: %zu ranges of %" PRIu64 " are owed", list.count,
 		  wire_object_id(landing_object(landing)));
 	free(list.runs);
@@ -293,7 +342,8 @@ void remote_push(struct lazyd *lazyd)
 	struct source_ref *ref;
 	int ret = 0;
 
-	if (!remote || client_must_ask(remote->client) || !client_is_up(remote->client))
+	if (!remote || client_must_ask(remote->client) || !client_is_up(remote->client) ||
+	    !fill_may_run_ahead(lazyd))
 		return;
 	SLIST_FOREACH (ref, &lazyd->sources, link) {
 		if (!ret && lazy_source_landing(ref->source))
@@ -311,10 +361,10 @@ void remote_tend(struct lazyd *lazyd)
 {
 	struct remote *remote = lazyd->remote;
 
-	if (!remote || !remote->is_pushing || lazy_now() - remote->tended < TEND_EVERY_NS)
+	if (!remote || TAILQ_EMPTY(&lazyd->spaces) || lazy_now() - remote->tended < TEND_EVERY_NS)
 		return;
 	remote->tended = lazy_now();
-	if (count_dropped(lazyd) - remote->dropped >= DROPPED_ENOUGH)
+	if (!remote->is_pushing || count_dropped(lazyd) - remote->dropped >= DROPPED_ENOUGH)
 		remote_push(lazyd);
 }
 
@@ -392,6 +442,16 @@ int remote_ask(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, 
 			     is_demand);
 
 	return ret == -ENOTCONN ? 0 : ret;
+}
+
+int remote_move(struct lazyd *lazyd, const char *host, uint16_t port)
+{
+	return lazyd->remote ? client_move(lazyd->remote->client, host, port) : -ENOTCONN;
+}
+
+int remote_rate(struct lazyd *lazyd, uint64_t bytes_per_second)
+{
+	return lazyd->remote ? client_say_rate(lazyd->remote->client, bytes_per_second) : -ENOTCONN;
 }
 
 /* ---- begin and end --------------------------------------------------------------------- */

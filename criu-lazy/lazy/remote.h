@@ -27,6 +27,12 @@ int remote_add(struct lazyd *lazyd, struct lazy_source *source);
 /* The task runs: what it is owed may be pushed. */
 void remote_push(struct lazyd *lazyd);
 
+/* Delivers what is here of an image range to every space that owes it. */
+void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len);
+/* control.h */
+int remote_move(struct lazyd *lazyd, const char *host, uint16_t port);
+int remote_rate(struct lazyd *lazyd, uint64_t bytes_per_second);
+
 /* epoll says so. */
 void remote_ready(struct lazyd *lazyd);
 /* Delivers a bounded piece of what was pushed. False: nothing there. */

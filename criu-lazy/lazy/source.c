@@ -89,11 +89,16 @@ static int map_files(struct lazy_source *source)
 	return 0;
 }
 
+uint64_t lazy_source_object(const struct lazy_source *source)
+{
+	return wire_object(source->object == PAGE_OBJECT_SHMEM ? WIRE_SHMEM : WIRE_TASK,
+			   source->id);
+}
+
 static int make_landing(struct lazy_source *source)
 {
 	size_t count = page_source_extent_count(source->pages), nr_runs = 0;
 	const struct page_extent *extents = page_source_extents(source->pages);
-	enum wire_object_type type = source->object == PAGE_OBJECT_SHMEM ? WIRE_SHMEM : WIRE_TASK;
 	scoped_free struct landing_run *runs = NULL;
 
 	for (size_t i = 0; i < count; i++)
@@ -109,7 +114,7 @@ static int make_landing(struct lazy_source *source)
 			runs[nr_runs++] = (struct landing_run){ extents[i].vaddr,
 								extents[i].len / WIRE_PAGE };
 	}
-	return landing_new(wire_object(type, source->id), runs, nr_runs, source, &source->landing);
+	return landing_new(lazy_source_object(source), runs, nr_runs, source, &source->landing);
 }
 
 int lazy_source_open(struct image_dir *images, enum page_object object, uint64_t id,

@@ -41,6 +41,8 @@ enum lazy_bytes {
  */
 enum lazy_bytes lazy_source_look(struct lazy_source *source, uint64_t image, uint64_t len,
 				 bool bulk, uint64_t *avail, const void **bytes);
+/* As transport/wire.h names it. */
+uint64_t lazy_source_object(const struct lazy_source *source);
 /* Where pages from elsewhere land; NULL: all are local. */
 struct landing *lazy_source_landing(const struct lazy_source *source);
 

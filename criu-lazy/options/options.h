@@ -84,6 +84,8 @@ struct options {
 	unsigned int empty_ns;		 /* CLONE_NEW* mask */
 	const struct stage_hook *hook;	 /* borrowed; NULL: nobody asked */
 	enum daemon_loss on_daemon_loss; /* --on-daemon-loss */
+	bool recover;			 /* --recover: tell a running daemon */
+	bool record_working_set;	 /* --record-working-set */
 	unsigned int source_timeout;	 /* --source-timeout: seconds; 300 */
 	char *status_file; /* --status-file: JSON, rewritten while lazy pages arrive */
 	struct string_list external, inherit_fd, join_ns, skip_mnt, enable_fs, irmap_scan_paths,

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "lazy/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lazy/engine.h"
+#include "lazy/remote.h"
+#include "util/log.h"
+#include "util/scope.h"
+
+enum { WORDS_MAX = 512, ANSWER_SECONDS = 5 };
+
+/* By way of the descriptor: a path may be longer than sun_path. */
+static void name_socket(int dir, struct sockaddr_un *addr)
+{
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%s", dir,
+		 CONTROL_SOCKET_NAME);
+}
+
+void control_open(struct lazyd *lazyd)
+{
+	struct sockaddr_un addr;
+	mode_t mask;
+	int ret;
+
+	lazyd->control_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (lazyd->control_fd < 0) {
+		log_errno("%s", CONTROL_SOCKET_NAME);
+		return;
+	}
+	/* lazy-pages.socket has told that no other daemon is here. */
+	unlinkat(lazyd->work_dir, CONTROL_SOCKET_NAME, 0);
+	name_socket(lazyd->work_dir, &addr);
+	mask = umask(0177);
+	ret = bind(lazyd->control_fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
+	umask(mask);
+	if (!ret)
+		ret = engine_watch(lazyd, lazyd->control_fd, &lazyd->control_watch, WATCH_CONTROL,
+				   NULL);
+	if (ret) {
+		log_ret(ret, "%s", CONTROL_SOCKET_NAME);
+		close(lazyd->control_fd);
+		lazyd->control_fd = -1;
+	}
+}
+
+void control_close(struct lazyd *lazyd)
+{
+	if (lazyd->control_fd < 0)
+		return;
+	unlinkat(lazyd->work_dir, CONTROL_SOCKET_NAME, 0);
+	close(lazyd->control_fd);
+	lazyd->control_fd = -1;
+}
+
+static int obey(struct lazyd *lazyd, const char *words)
+{
+	unsigned int port;
+	uint64_t rate;
+	int at = 0;
+
+	if (sscanf(words, "recover %u %n", &port, &at) == 1 && at && words[at] && port > 0 &&
+	    port <= UINT16_MAX)
+		return remote_move(lazyd, words + at, (uint16_t)port);
+	if (sscanf(words, "rate %" SCNu64, &rate) == 1)
+		return remote_rate(lazyd, rate);
+	return -EINVAL;
+}
+
+void control_ready(struct lazyd *lazyd)
+{
+	struct sockaddr_un from;
+	socklen_t from_len = sizeof(from);
+	char words[WORDS_MAX + 1], reply[128];
+	ssize_t len = recvfrom(lazyd->control_fd, words, WORDS_MAX, MSG_DONTWAIT,
+			       (struct sockaddr *)&from, &from_len);
+	int ret;
+
+	if (len <= 0)
+		return;
+	words[len] = '\0';
+	ret = obey(lazyd, words);
+	log_info("told \"%s\": %s", words, ret ? strerror(-ret) : "ok");
+	snprintf(reply, sizeof(reply), "%s", ret ? strerror(-ret) : "ok");
+	if (sendto(lazyd->control_fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (struct sockaddr *)&from, from_len) < 0)
+		log_debug("answer: %s", strerror(errno));
+}
+
+/* ---- the other side -------------------------------------------------------------- */
+
+static int connect_daemon(const struct options *opts, int *out)
+{
+	const char *work = opts->work_dir     ? opts->work_dir
+			   : opts->images_dir ? opts->images_dir
+					      : ".";
+	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+	scoped_fd int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr, own = { .sun_family = AF_UNIX };
+
+	if (dir < 0)
+		return log_errno("work directory %s", work);
+	if (fd < 0)
+		return log_errno("socket");
+	name_socket(dir, &addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	/* A name of the kernel's choice, so that we can be answered. */
+	if (bind(fd, (struct sockaddr *)&own, offsetof(struct sockaddr_un, sun_path)))
+		return log_errno("socket: bind");
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return log_errno("%s/%s: no lazy-pages daemon is here", work, CONTROL_SOCKET_NAME);
+	*out = take_fd(&fd);
+	return 0;
+}
+
+static int tell(int fd, const char *words)
+{
+	char reply[128];
+	ssize_t len;
+
+	if (send(fd, words, strlen(words), MSG_NOSIGNAL) < 0)
+		return log_errno("lazy-pages daemon");
+	len = recv(fd, reply, sizeof(reply) - 1, 0);
+	if (len < 0)
+		return log_errno("lazy-pages daemon: no answer");
+	reply[len] = '\0';
+	return strcmp(reply, "ok") ? log_ret(-EINVAL, "lazy-pages daemon: %s", reply) : 0;
+}
+
+int control_recover(const struct options *opts)
+{
+	scoped_fd int fd = -1;
+	char words[WORDS_MAX];
+	int ret = 0;
+
+	if (!opts->port && !opts->max_bandwidth)
+		return log_ret(-EINVAL, "--recover needs --address and --port, or --max-bandwidth");
+	ret = connect_daemon(opts, &fd);
+	if (!ret && opts->port) {
+		snprintf(words, sizeof(words), "recover %u %s", opts->port,
+			 opts->address ? opts->address : "127.0.0.1");
+		ret = tell(fd, words);
+	}
+	if (!ret && opts->max_bandwidth) {
+		snprintf(words, sizeof(words), "rate %" PRIu64, (uint64_t)opts->max_bandwidth);
+		ret = tell(fd, words);
+	}
+	return ret;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Words to a running daemon: datagrams to a socket in its work directory, which only its user may
+ * write to. Each is answered with "ok" or with why not.
+ *
+ *   recover PORT HOST    the source is there now (--recover --address HOST --port PORT)
+ *   rate N               bytes per second for what is pushed, 0: no limit (--max-bandwidth N)
+ */
+#ifndef LAZY_CONTROL_H
+#define LAZY_CONTROL_H
+
+#define CONTROL_SOCKET_NAME "lazy-pages-control.socket"
+
+struct lazyd;
+struct options;
+
+/* Daemon. Errors are logged; the daemon does without. */
+void control_open(struct lazyd *lazyd);
+void control_ready(struct lazyd *lazyd);
+void control_close(struct lazyd *lazyd);
+
+/* The other side: lazy-pages --recover. 0 or a negative errno, logged. */
+int control_recover(const struct options *opts);
+
+#endif
