@@ -5,6 +5,8 @@ import socket
 import stat
 import time
 
+from harness import leftovers, proc
+
 WALL = 0x40000000  # __WALL: a sibling's end sends no signal
 
 
@@ -62,3 +64,24 @@ def test_sibling_is_left_to_the_parent(victim, program, tmp_path):
     assert time.monotonic() - start < 5
     assert os.waitpid(subject.pid, WALL)[0] == subject.pid
     no.unlink()
+
+
+def test_ends_its_daemon_and_nothing_else(victim, program, tmp_path):
+    """A script's own background process is left alone; the daemon is gone when the command is."""
+    subject = victim("mem_private")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    script = tmp_path / "script.sh"
+    script.write_text('#!/bin/sh\ncase $CRTOOLS_SCRIPT_ACTION in\n'
+                      f'pre-restore) sleep 60 </dev/null >/dev/null 2>&1 & echo $! >{tmp_path}/pid ;;\n'
+                      'post-restore) exit 1 ;;\nesac\n')
+    script.chmod(0o755)
+    done = program.restore("lazy", "--action-script", script, check=False)
+    assert done.returncode == 1
+    assert not (program.images / "lazy-pages.socket").exists()
+    background = int((tmp_path / "pid").read_text())
+    assert "sleep" in proc.read(f"/proc/{background}/cmdline")
+    leftovers.kill_children([background])
+    script.unlink()
+    program.restore("lazy")
+    subject.finish()

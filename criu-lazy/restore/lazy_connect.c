@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lazy/lazyd.h"
@@ -17,6 +19,8 @@
 #include "util/log.h"
 #include "util/scope.h"
 #include "util/text.h"
+
+enum { DAEMON_END_MS = 3000 };
 
 /* The work directory is the current one. */
 static int connect_once(int *out)
@@ -58,6 +62,30 @@ static int start_daemon(const struct restore *restore)
 	return 0;
 }
 
+static bool runs_our_program(pid_t pid)
+{
+	struct stat its, ours;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return !stat(path, &its) && !stat("/proc/self/exe", &ours) && its.st_dev == ours.st_dev &&
+	       its.st_ino == ours.st_ino;
+}
+
+/* So that the next restore does not meet a daemon that is about to go. */
+static void end_daemon(pid_t pid)
+{
+	const struct timespec step = { .tv_nsec = 1000 * 1000 };
+
+	kill(pid, SIGTERM);
+	for (int i = 0; i < DAEMON_END_MS; i++) {
+		if (waitpid(pid, NULL, WNOHANG))
+			return;
+		nanosleep(&step, NULL);
+	}
+	log_warn("restore: the lazy-pages daemon %d is still ending", pid);
+}
+
 void lazy_disconnect(struct restore *restore)
 {
 	scoped_text struct text text = { 0 };
@@ -69,8 +97,11 @@ void lazy_disconnect(struct restore *restore)
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	if (text_read_at(AT_FDCWD, path, &text))
 		return;
-	for (at = text.data; (pid = strtol(at, &at, 10)) > 0;)
-		kill(pid, SIGTERM);
+	/* What scripts have left in the background came to us, too. */
+	for (at = text.data; (pid = strtol(at, &at, 10)) > 0;) {
+		if (runs_our_program(pid))
+			end_daemon(pid);
+	}
 }
 
 int lazy_connect(struct restore *restore)
