@@ -96,6 +96,21 @@ def test_check_and_features(client):
     assert one.close() == 0
 
 
+def test_each_error_is_its_own(client):
+    """What the second request is told must not be what the first one failed of."""
+    one = client()
+    ask = rpc.criu_req()
+    ask.type = rpc.FEATURE_CHECK
+    ask.keep_open = True
+    first = one.call(ask)
+    ask = rpc.criu_req()
+    ask.type = rpc.DUMP
+    second = one.call(ask)
+    assert not first.success and "which features" in first.cr_errmsg
+    assert not second.success and "without options" in second.cr_errmsg
+    assert one.close() in (0, 1)
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 def test_dump_and_restore(lazy, client, images, victim):
     subject = victim("thread_tls")

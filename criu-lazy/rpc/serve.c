@@ -167,6 +167,7 @@ static int serve_request(struct connection *conn, const CriuReq *req)
 {
 	CriuResp resp = CRIU_RESP__INIT;
 
+	log_forget_first_error();
 	resp.type = req->type;
 	switch (req->type) {
 	case CRIU_REQ_TYPE__DUMP:

@@ -62,6 +62,14 @@ const char *log_first_error(void)
 	return logger.first->text;
 }
 
+void log_forget_first_error(void)
+{
+	if (!logger.first)
+		return;
+	__atomic_store_n(&logger.first->is_written, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&logger.first->is_taken, 0, __ATOMIC_RELEASE);
+}
+
 static void keep_first_error(const char *text, size_t len)
 {
 	if (!logger.first || __atomic_exchange_n(&logger.first->is_taken, 1, __ATOMIC_ACQ_REL))

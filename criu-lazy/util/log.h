@@ -37,6 +37,8 @@ enum log_level log_level(void);
  * prefix, or NULL: what an RPC client is told. Valid until the process ends.
  */
 const char *log_first_error(void);
+/* From now on another one is the first: for a server, before each request. */
+void log_forget_first_error(void);
 
 void log_line(enum log_level level, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
