@@ -315,28 +315,38 @@ static bool map_span(struct restore *restore, const VmaEntry *vma, struct span s
 	       pointer(span.start);
 }
 
+/*
+ * What the parent left becomes the whole area, if it can: by growing, so that it is one area for
+ * the kernel too. Two that touch may stay two (they do before 6.16 when one comes from a fork), and
+ * mremap(2) of both would fail later.
+ */
+static bool stretch(struct span common, struct span all)
+{
+	if (common.start == all.start &&
+	    (common.end == all.end || mremap(pointer(all.start), common.end - common.start,
+					     all.end - all.start, 0) == pointer(all.start)))
+		return true;
+	munmap(pointer(common.start), common.end - common.start);
+	return false;
+}
+
 static int take_area(struct restore *restore, struct task *task, size_t index)
 {
 	struct inherited *inherited = &task->restore->inherited[index];
 	const struct restore_task *parent = task->parent ? task->parent->restore : NULL;
 	const VmaEntry *vma = task->restore->mm->vmas[index];
-	struct span all = { vma->start, vma->end }, common = { vma->end, vma->end };
-	int ret = 0;
+	struct span all = { vma->start, vma->end }, common;
+	int ret;
 
-	if (inherited->source && inherit_holds(parent, inherited->source - 1))
-		common = overlap(vma, parent->mm->vmas[inherited->source - 1]);
-	if (!map_span(restore, vma, (struct span){ all.start, common.start })) {
-		inherited->is_held = false;
-		return 0;
+	if (!inherited->source || !inherit_holds(parent, inherited->source - 1)) {
+		inherited->is_held = map_span(restore, vma, all);
+		return inherited->is_held ? read_span(task, all) : 0;
 	}
-	if (!map_span(restore, vma, (struct span){ common.end, all.end })) {
-		munmap(pointer(all.start), common.end - all.start);
-		inherited->is_held = false;
+	common = overlap(vma, parent->mm->vmas[inherited->source - 1]);
+	inherited->is_held = stretch(common, all);
+	if (!inherited->is_held)
 		return 0;
-	}
-	ret = read_span(task, (struct span){ all.start, common.start });
-	if (!ret && common.start < common.end)
-		ret = take_span(task, common);
+	ret = take_span(task, common);
 	return ret ? ret : read_span(task, (struct span){ common.end, all.end });
 }
 

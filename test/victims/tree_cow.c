@@ -94,6 +94,9 @@ static void child(void)
 	for (int i = 0; i < 8; i++)
 		memset(area + i * PAGE, 200 + i, PAGE);
 	madvise(area + 8 * PAGE, 8 * PAGE, MADV_DONTNEED);
+	/* Grown; it must be one area for mremap(2) again. */
+	claim(mremap(area, AREA, AREA + PAGE, 0) == area);
+	memset(area + AREA, 77, PAGE);
 	/* Another one in its place, longer than the old. */
 	moved = mmap(moved, AREA + PAGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -103,6 +106,7 @@ static void child(void)
 		grandchild();
 	wait_step(11);
 	check(1);
+	claim(mremap(area, AREA + PAGE, AREA + 2 * PAGE, MREMAP_MAYMOVE) != MAP_FAILED);
 	wait_step(13);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -114,7 +118,8 @@ static uint8_t *make(void)
 	/* Room behind it, so that it is an area of its own that can grow. */
 	uint8_t *at = mmap(NULL, AREA * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	require(at != MAP_FAILED && !mprotect(at, AREA, PROT_READ | PROT_WRITE), "area");
+	require(at != MAP_FAILED && !munmap(at + AREA, AREA), "area");
+	require(!mprotect(at, AREA, PROT_READ | PROT_WRITE), "area");
 	for (int i = 0; i < PAGES; i++)
 		memset(at + i * PAGE, i + 1, PAGE);
 	return at;
