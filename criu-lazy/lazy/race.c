@@ -11,11 +11,15 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "lazy/engine.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
+
+#define SHORT_MAX_NS 2000000000ull
 
 enum where { AT_NEITHER, AT_FROM, AT_TO, AT_BOTH, AT_UNKNOWN };
 
@@ -135,11 +139,21 @@ static int take_back_remap(struct lazyd *lazyd, struct space *child,
 	return !ret && where == AT_BOTH ? doubt(lazyd, child, move->to, move->to + move->len) : ret;
 }
 
+/* Nobody else can have changed the memory while the only thread forked. */
+static bool is_single(const struct space *space)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", space->host_pid);
+	return space->host_pid && !stat(path, &st) && st.st_nlink == 3;
+}
+
 int race_fork(struct lazyd *lazyd, struct space *parent, struct space *child)
 {
 	int ret = 0;
 
-	child->is_young = true;
+	child->is_young = !is_single(parent);
 	for (size_t i = parent->nr_recent; i-- > 0 && !ret;) {
 		const struct recent_change *change = &parent->recent[i];
 
@@ -201,8 +215,12 @@ bool race_is_open(struct lazyd *lazyd, struct space *space)
 {
 	if (!space->is_young)
 		return false;
-	if (space->parent && registered(space->parent, LAZY_PAGE) == -EAGAIN)
+	if (space->parent && registered(space->parent, LAZY_PAGE) == -EAGAIN) {
+		/* The event cannot be read before a descriptor is free: not a wait without end. */
+		if (lazyd->is_short_of_fds && lazy_now() - space->born > SHORT_MAX_NS)
+			space_kill(lazyd, space, "no descriptor is left to follow its parent", 0);
 		return true;
+	}
 	if (space->parent)
 		race_calm(lazyd, space->parent);
 	space->is_young = false;
