@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The lazy-pages daemon against a task whose every byte is known, killed daemons, and bad clients."""
+import json
 import random
 import signal
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from harness import paths
+from harness import images, paths
 
 TORTURE = paths.ROOT / "build" / "lazy-tests" / "torture"
 MAGIC, VERSION = 0x4C7A5031, 1
@@ -165,3 +166,53 @@ def test_a_failed_restore_ends_the_daemon(mode, victim, program):
     assert done.returncode == 1
     if mode == "daemon":
         program.daemon.wait(5)  # all pages may have been there before the script failed
+
+
+def test_statistics_as_text_and_as_image(victim, program):
+    subject = victim("mem_private")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    program.restore("daemon")
+    program.end_daemon()
+    subject.finish()
+    pages = json.loads((program.images / "lazy-pages-stats.json").read_text())["pages"]
+    images.check_all(program.images)
+    entry = images.decode_in_process(program.images / "stats-lazy-pages")["entries"][0]
+    delivered = sum(pages[cause] for cause in ("demand", "neighbour", "background", "eager"))
+    assert int(entry["restore"]["pages_restored"]) == delivered > 0
+
+
+def test_a_page_that_cannot_be_read_is_poisoned(victim, program):
+    """Cut after the hello: with tasks stopped by the script, nothing can have been touched."""
+    subject = victim("mem_large")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    cut = program.directory / "cut"
+    path = max(program.images.glob("pages-*.img"), key=lambda path: path.stat().st_size)
+    half = path.stat().st_size // 2 // PAGE * PAGE
+    cut.write_text(f'#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-setup-namespaces ] || '
+                   f'truncate -s {half} {path}\n')
+    cut.chmod(0o755)
+    program.restore("daemon", "--action-script", cut)
+    assert program.daemon.wait(30) == 1
+    program.daemon = None
+    log = (program.images / "lazy-pages.log").read_text()
+    assert "cannot be read" in log, log
+    subject.path("go").touch()
+    status = subject.wait(30)
+    assert status in (-signal.SIGBUS, -signal.SIGKILL) and subject.result() != "ok", status
+
+
+def test_a_fork_waits_for_a_descriptor(victim, program):
+    """The daemon has no descriptor to spare; forks wait for one, and see the right bytes."""
+    subject = victim("lazy_forks")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    program.binary = program.directory / "few"
+    program.binary.write_text(f'#!/bin/sh\nulimit -n 40\nexec {paths.BINARY} "$@"\n')
+    program.binary.chmod(0o755)
+    program.start_daemon()
+    program.binary = paths.BINARY
+    program.restore("lazy")
+    subject.finish()
+    program.end_daemon()

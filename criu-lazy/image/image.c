@@ -20,7 +20,10 @@ static int format_id(char conversion, uint64_t id, char *buf, size_t size)
 	case 'x':
 		return snprintf(buf, size, "%" PRIx64, id);
 	default:
-		return snprintf(buf, size, "%s", id == IMAGE_STATS_DUMP ? "dump" : "restore");
+		return snprintf(buf, size, "%s",
+				id == IMAGE_STATS_DUMP	    ? "dump"
+				: id == IMAGE_STATS_RESTORE ? "restore"
+							    : "lazy-pages");
 	}
 }
 

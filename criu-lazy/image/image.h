@@ -126,8 +126,8 @@ int image_dir_clear(struct image_dir *dir);
  * bites its tail or is absurdly deep is -ELOOP. Not thread safe. */
 int image_dir_parent(struct image_dir *dir, struct image_dir **out);
 
-/* The id of IMG_STATS: stats-dump or stats-restore. */
-enum image_stats_id { IMAGE_STATS_DUMP, IMAGE_STATS_RESTORE };
+/* The id of IMG_STATS: stats-dump, stats-restore, or the daemon's stats-lazy-pages. */
+enum image_stats_id { IMAGE_STATS_DUMP, IMAGE_STATS_RESTORE, IMAGE_STATS_LAZY_PAGES };
 
 struct image;
 

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/image.h"
 #include "lazy/engine.h"
+#include "stats.pb-c.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -171,6 +173,28 @@ void stats_report(struct lazyd *lazyd, bool is_last)
 		 stats->announced + stats->forked, stats->faults);
 }
 
+/* Beside stats-restore, which is the restorer's and may be written at the same time. */
+static int write_image(struct lazyd *lazyd)
+{
+	const struct lazy_stats *stats = &lazyd->stats;
+	StatsEntry entry = STATS_ENTRY__INIT;
+	RestoreStatsEntry restore = RESTORE_STATS_ENTRY__INIT;
+	struct image_dir *dir = NULL;
+	int ret;
+
+	restore.has_pages_restored = true;
+	for (int i = 0; i < CAUSE_COUNT; i++)
+		restore.pages_restored += stats->pages[i];
+	restore.restore_time = (uint32_t)((stats->complete - stats->start) / NS_PER_US);
+	entry.restore = &restore;
+	ret = image_dir_open(NULL, fcntl(lazyd->work_dir, F_DUPFD_CLOEXEC, 0), &dir);
+	if (!ret)
+		ret = image_write_one(dir, IMG_STATS, IMAGE_STATS_LAZY_PAGES, &entry.base);
+	if (dir)
+		image_dir_close(dir);
+	return ret;
+}
+
 void stats_finish(struct lazyd *lazyd)
 {
 	const struct lazy_stats *stats = &lazyd->stats;
@@ -180,6 +204,9 @@ void stats_finish(struct lazyd *lazyd)
 	ret = write_json(lazyd, lazyd->work_dir, STATS_FILE, true);
 	if (ret)
 		log_ret(ret, "%s", STATS_FILE);
+	ret = write_image(lazyd);
+	if (ret)
+		log_ret(ret, "statistics image");
 	log_info("lazy pages: all there after %" PRIu64 " us: %" PRIu64 " on demand, %" PRIu64
 		 " around, %" PRIu64 " in the background, %" PRIu64 " eager, %" PRIu64 " zeros",
 		 (stats->complete - stats->start) / NS_PER_US, stats->pages[CAUSE_DEMAND],

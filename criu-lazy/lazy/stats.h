@@ -35,7 +35,7 @@ void stats_latency(struct lazy_stats *stats, uint64_t ns);
 uint64_t stats_settled(const struct lazy_stats *stats);
 /* Status file and progress bar, as asked for in the options. */
 void stats_report(struct lazyd *lazyd, bool is_last);
-/* lazy-pages-stats.json and stats-restore in the work directory. Errors are logged. */
+/* lazy-pages-stats.json and stats-lazy-pages in the work directory. Errors are logged. */
 void stats_finish(struct lazyd *lazyd);
 
 #endif
