@@ -89,7 +89,8 @@ const struct option_spec option_table[] = {
 	VALUE(LAZY, 0, "status-file", STRING, status_file, "FILE",
 	      HELP("keep FILE up to date (JSON) while pages arrive")),
 	FLAG(LAZY, 0, "recover", recover,
-	     HELP("lazy-pages: tell the running daemon that its source is at --address and --port")),
+	     HELP("lazy-pages: tell the running daemon that its source is at --address and "
+		  "--port")),
 	FLAG(LAZY, 0, "record-working-set", record_working_set,
 	     HELP("write down what is touched first; the next lazy restore brings it first")),
 	VALUE(LAZY, 0, "source-timeout", UINT, source_timeout, "SECONDS",

@@ -100,8 +100,8 @@ int finish_release(struct restore *restore);
 
 /* restore/lazy_connect.c: one connection per task; starts a daemon if none listens. */
 int lazy_connect(struct restore *restore);
-/* After a failure, when all tasks are gone: ends the daemon if it is ours, and waits for that. It is
- * an orphan, so a child of us (PR_SET_CHILD_SUBREAPER). */
+/* After a failure, when all tasks are gone: ends the daemon if it is ours, and waits for that. It
+ * is an orphan, so a child of us (PR_SET_CHILD_SUBREAPER). */
 void lazy_disconnect(struct restore *restore);
 
 #endif
