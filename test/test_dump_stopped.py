@@ -56,12 +56,18 @@ def ignore_file_size_signal():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
+def wait_until_stopped(pid):
+    """A thread that is let go with the stop signal pending takes a moment to get to it."""
+    wait_for(lambda: proc.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] == "T", 5,
+             f"stop of {pid}")
+
+
 def test_leaves_it_stopped_and_running(victim, program):
     subject = victim("busy_threads")
     program.dump(subject.pid, "--leave-stopped")
-    assert proc.read(f"/proc/{subject.pid}/stat").rpartition(")")[2].split()[0] == "T"
+    wait_until_stopped(subject.pid)
     program.dump(subject.pid, "--leave-running")  # stopped before, stopped afterwards
-    assert proc.read(f"/proc/{subject.pid}/stat").rpartition(")")[2].split()[0] == "T"
+    wait_until_stopped(subject.pid)
     # Its child of the moment was stopped too; it may end as soon as it goes on.
     for pid in reversed(proc.tree(subject.pid)):
         with contextlib.suppress(ProcessLookupError):
