@@ -71,6 +71,10 @@ static int obey(struct lazyd *lazyd, const char *words)
 	uint64_t rate;
 	int at = 0;
 
+	if (!strcmp(words, "restored")) {
+		lazyd->is_restored = true;
+		return 0;
+	}
 	if (sscanf(words, "recover %u %n", &port, &at) == 1 && at && words[at] && port > 0 &&
 	    port <= UINT16_MAX)
 		return remote_move(lazyd, words + at, (uint16_t)port);
@@ -94,7 +98,8 @@ void control_ready(struct lazyd *lazyd)
 	ret = obey(lazyd, words);
 	log_info("told \"%s\": %s", words, ret ? strerror(-ret) : "ok");
 	snprintf(reply, sizeof(reply), "%s", ret ? strerror(-ret) : "ok");
-	if (sendto(lazyd->control_fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL,
+	if (from_len > sizeof(sa_family_t) &&
+	    sendto(lazyd->control_fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL,
 		   (struct sockaddr *)&from, from_len) < 0)
 		log_debug("answer: %s", strerror(errno));
 }
@@ -139,6 +144,17 @@ static int tell(int fd, const char *words)
 		return log_errno("lazy-pages daemon: no answer");
 	reply[len] = '\0';
 	return strcmp(reply, "ok") ? log_ret(-EINVAL, "lazy-pages daemon: %s", reply) : 0;
+}
+
+void control_say_restored(void)
+{
+	static const char words[] = "restored";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = CONTROL_SOCKET_NAME };
+	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || sendto(fd, words, sizeof(words) - 1, MSG_NOSIGNAL, (struct sockaddr *)&addr,
+			     sizeof(addr)) < 0)
+		log_debug("%s: %s", CONTROL_SOCKET_NAME, strerror(errno));
 }
 
 int control_recover(const struct options *opts)

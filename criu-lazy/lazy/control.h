@@ -5,6 +5,7 @@
  *
  *   recover PORT HOST    the source is there now (--recover --address HOST --port PORT)
  *   rate N               bytes per second for what is pushed, 0: no limit (--max-bandwidth N)
+ *   restored             by restore: its tasks run, and may end when they like
  */
 #ifndef LAZY_CONTROL_H
 #define LAZY_CONTROL_H
@@ -19,6 +20,8 @@ void control_open(struct lazyd *lazyd);
 void control_ready(struct lazyd *lazyd);
 void control_close(struct lazyd *lazyd);
 
+/* Restore, in the work directory: says "restored" to the daemon, if one is there. */
+void control_say_restored(void);
 /* The other side: lazy-pages --recover. 0 or a negative errno, logged. */
 int control_recover(const struct options *opts);
 

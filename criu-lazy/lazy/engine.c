@@ -186,10 +186,20 @@ static bool is_abandoned(struct lazyd *lazyd)
 	return true;
 }
 
+/*
+ * The tasks have ended before they had all their memory. Was that their own will, or has the
+ * restore failed, and the source must keep what it has? The restore will say, at once.
+ */
+static bool must_hear_of_restore(const struct lazyd *lazyd)
+{
+	return lazyd->remote && lazyd->stats.complete && !lazyd->any_complete &&
+	       !lazyd->is_restored && lazy_now() - lazyd->stats.complete < MISSING_NS;
+}
+
 /* No space is left. */
 static bool is_finished(struct lazyd *lazyd)
 {
-	if (!LIST_EMPTY(&lazyd->conns))
+	if (!LIST_EMPTY(&lazyd->conns) || must_hear_of_restore(lazyd))
 		return false;
 	if (lazyd->is_leaving || (lazyd->nr_tasks && lazyd->nr_hellos >= lazyd->nr_tasks))
 		return true;

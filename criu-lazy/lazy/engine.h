@@ -147,6 +147,7 @@ struct lazyd {
 	struct workset recorded;	  /* --record-working-set */
 	bool refill_due;		  /* conn_refill() has something to do */
 	bool any_complete;		  /* some space got all of its memory */
+	bool is_restored;		  /* the restore has said so */
 	uint32_t nr_tasks, nr_hellos;
 	uint32_t nr_lost; /* connections that ended without a hello, or with one that was refused */
 	bool is_short_of_fds; /* said once */

@@ -525,7 +525,7 @@ void remote_close(struct lazyd *lazyd)
 
 	if (!remote)
 		return;
-	if (remote->client && lazyd->any_complete && !lazyd->error &&
+	if (remote->client && (lazyd->any_complete || lazyd->is_restored) && !lazyd->error &&
 	    !client_is_gone(remote->client))
 		client_finish(remote->client, FINISH_MS);
 	client_stop(remote->client);

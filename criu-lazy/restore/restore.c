@@ -23,6 +23,7 @@
 #include "restore/stats.h"
 #include "task/task_restore.h"
 #include "tree/compel_log.h"
+#include "lazy/control.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -169,6 +170,8 @@ int restore_run(const struct options *opts, pid_t *root_pid)
 	hold_signals(&restore.saved_mask);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	ret = restore_all(&restore);
+	if (!ret && opts->lazy_pages && !opts->check_only)
+		control_say_restored();
 	if (ret)
 		take_back(&restore, ret);
 	else
