@@ -95,6 +95,7 @@ struct options {
 	char *tls_cacert, *tls_cacrl, *tls_cert, *tls_key;
 	bool tls, tls_no_cn_verify;
 	bool allow_compat;	/* --allow-compat */
+	bool keep_serving;	/* --keep-serving */
 	uint64_t max_bandwidth; /* --max-bandwidth, bytes per second; 0: no limit */
 	enum compress_mode compress;
 };

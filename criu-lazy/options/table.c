@@ -203,6 +203,8 @@ const struct option_spec option_table[] = {
 
 	FLAG(SERVER, 0, "allow-compat", allow_compat,
 	     HELP("serve CRIU's lazy-pages daemon on other hosts, which shows no token")),
+	FLAG(SERVER, 0, "keep-serving", keep_serving,
+	     HELP("page-server --lazy-pages: stay for more clients when all are done")),
 	VALUE(SERVER, 0, "max-bandwidth", SIZE, max_bandwidth, "RATE",
 	      HELP("bytes per second for pages that nobody waits for (K, M, G)")),
 	CALL(SERVER, 0, "compress", REQUIRED, "HOW", apply_compress,

@@ -90,7 +90,12 @@ static int say_ready(const struct options *opts)
 static int serve(const struct options *opts, struct image_dir *images, struct provider *pages)
 {
 	struct token token;
-	struct server_params params = { .opts = opts, .pages = pages, .stopped = &stop_signal };
+	struct server_params params = {
+		.opts = opts,
+		.pages = pages,
+		.ends_when_done = !opts->keep_serving,
+		.stopped = &stop_signal,
+	};
 	struct server *server;
 	int ret = token_load(images, &token);
 
@@ -111,7 +116,7 @@ static int serve(const struct options *opts, struct image_dir *images, struct pr
 	if (ret != -EINTR)
 		return ret;
 	log_info("page server: stopped by signal %d", (int)stop_signal);
-	return 0; /* it serves until it is told to stop: that is no failure */
+	return 0; /* the images are as they were */
 }
 
 static int serve_images(const struct options *opts, struct image_dir *images)
