@@ -14,9 +14,11 @@ Q := $(if $(V),,@)
 PROTOC_C ?= protoc-c
 ARCH := $(shell uname -m | sed 's/arm64/aarch64/')
 
-PKGS := libprotobuf-c libnl-3.0 libnl-route-3.0 libcap libbsd gnutls liblz4
+PKGS := libprotobuf-c libnl-3.0 libnl-route-3.0 libcap libbsd liblz4
+# Headers only: loaded at run time by what needs them (transport/tls_library.c).
+LOADED_PKGS := gnutls
 # Asked once; a missing package shows up as a missing header with its name.
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(LOADED_PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers \
@@ -25,7 +27,7 @@ CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) -fno-strict-aliasing
 INCLUDES := -Icriu-lazy -Icompel/include -Icompel/arch/$(ARCH) -Icriu-lazy/arch/$(ARCH)
 # What nothing is used of costs every command its loading.
-LIBS := -Wl,--as-needed -lc $(PKG_LIBS) -lpthread
+LIBS := -Wl,--as-needed -lc $(PKG_LIBS) -lpthread -ldl
 
 BIN := criu-lazy/criu-lazy
 PROTOS := $(wildcard images/*.proto)
