@@ -3,15 +3,18 @@
 
 #include <compel.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "blob/keeper_args.h"
 #include "dump/dump.h"
 #include "keeper-blob.h"
+#include "task/facts.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -71,6 +74,54 @@ int keeper_make(struct task *task, pid_t *out)
 	else
 		log_info("task %d: process %d keeps its memory", task->host_pid, *out);
 	return ret;
+}
+
+/* In every thread; 0 is "nowhere". */
+static int set_exit_pointers(struct task *task, bool is_silent)
+{
+	struct compel_inject *inject;
+	int ret = compel_inject_begin(task->host_pid, task->threads[0].host_tid, &inject), end;
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < task->nr_threads && !ret; i++) {
+		const struct thread_facts *facts = thread_facts(&task->threads[i]);
+		struct compel_call calls[] = {
+			{ SYS_set_tid_address, { is_silent ? 0 : facts->clear_tid }, 0 },
+			{ SYS_set_robust_list,
+			  { is_silent ? 0 : facts->robust_list, sizeof(struct robust_list_head) },
+			  0 },
+		};
+
+		ret = compel_batch_in(inject, task->threads[i].host_tid, calls, 2);
+		if (!ret && calls[1].ret)
+			ret = (int)calls[1].ret;
+	}
+	end = compel_inject_end(&inject);
+	return ret ? ret : end;
+}
+
+int keeper_silence_exit(struct task *task)
+{
+	int ret = set_exit_pointers(task, true);
+
+	if (ret)
+		log_warn("task %d: its end would write into its memory (errno %d): it stays as it "
+			 "is, "
+			 "stopped",
+			 task->host_pid, -ret);
+	return ret;
+}
+
+void keeper_restore_exit(struct task *task)
+{
+	int ret = set_exit_pointers(task, false);
+
+	if (ret)
+		log_err("task %d: clear_child_tid and robust lists are lost (errno %d): joining "
+			"its "
+			"threads may hang",
+			task->host_pid, -ret);
 }
 
 void keeper_end(pid_t pid)

@@ -16,6 +16,14 @@ struct task;
 bool keeper_is_wanted(const struct task *root);
 /* Dumper, task stopped. Its pid in *out; a negative errno, logged as a warning. */
 int keeper_make(struct task *task, pid_t *out);
+/*
+ * Dumper, task stopped, keepers made. A thread that ends writes into memory that somebody else
+ * still has: zero at clear_child_tid, and marks in the locks of its robust list (mm_release() of
+ * Linux; set_tid_address(2), set_robust_list(2)). Those would be wrong bytes at the destination:
+ * all threads forget both. restore() takes that back, for a tree that lives on after all.
+ */
+int keeper_silence_exit(struct task *task);
+void keeper_restore_exit(struct task *task);
 /* Ends it; pid 0 is fine. */
 void keeper_end(pid_t pid);
 

@@ -94,6 +94,19 @@ static int make_keepers(struct lazy_serve *lazy, int *mem_fds)
 	return ret;
 }
 
+/* All or none. */
+static int silence_exits(struct lazy_serve *lazy)
+{
+	size_t done = 0;
+	int ret = 0;
+
+	while (done < lazy->nr_tasks && !ret)
+		ret = keeper_silence_exit(lazy->tasks[done++].task);
+	while (ret && done)
+		keeper_restore_exit(lazy->tasks[--done].task);
+	return ret;
+}
+
 /*
  * A destination is here, and it may be on this host: the tree makes room, and keepers have its
  * memory. Until now a failure would have let the tree go on.
@@ -110,6 +123,8 @@ static void make_room(void *arg)
 	for (size_t i = 0; i < lazy->nr_tasks; i++)
 		mem_fds[i] = -1;
 	ret = make_keepers(lazy, mem_fds);
+	if (!ret)
+		ret = silence_exits(lazy);
 	for (size_t i = 0; i < lazy->nr_tasks; i++) {
 		if (!ret)
 			provider_move_task(lazy->tasks[i].object, lazy->tasks[i].keeper,
