@@ -62,6 +62,9 @@ struct recent_change {
 	bool is_unmap;
 	bool was_target; /* something of ours was mapped at `to` before */
 	bool has_left;	 /* the source was unmapped afterwards: no MREMAP_DONTUNMAP */
+	bool is_owing;	 /* something was owed at either place */
+	uint32_t kind;	 /* of what was there */
+	uint64_t page_size;
 };
 
 struct parked_fault {
@@ -103,8 +106,6 @@ struct space {
 	struct addr_range *collapse; /* huge pages to form when all is done */
 	size_t nr_absent;	     /* of the parked ones */
 	size_t nr_collapse;
-	struct addr_range *rearmed; /* see space_release_area() */
-	size_t nr_rearmed;
 	struct recent_change *recent;
 	size_t nr_recent;
 	bool is_young;	/* forked since the parent was last seen calm */
@@ -187,10 +188,12 @@ void space_find_pid(struct lazyd *lazyd, struct space *space, pid_t tid_hint);
 void space_read(struct lazyd *lazyd, struct space *space);
 /* Unregisters, drains and closes. The space is freed. */
 void space_end(struct lazyd *lazyd, struct space *space);
-/* Stops watching an area that owes nothing: huge pages can form, first touches are the kernel's. */
-void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_area *area);
-/* The part around addr that was armed again by chance: what is there owes nothing. */
-bool space_was_rearmed(const struct space *space, uint64_t addr, struct addr_range *out);
+/*
+ * An area owes nothing any more: its bits are given back. It stays registered until all of the
+ * space is complete, for a part that is not would be an area of its own to the kernel, and
+ * mremap(2) refuses to cross from one into another.
+ */
+void space_finish_area(struct space *space, struct owed_area *area);
 /* Cannot go on without a wrong byte: the task is killed and the reason logged. */
 void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, uint64_t addr);
 

@@ -349,31 +349,6 @@ static bool went_well(struct lazyd *lazyd, struct space *space, int ret, uint64_
 	}
 }
 
-static int zero_page(struct lazyd *lazyd, struct space *space, const struct owed_area *area,
-		     uint64_t page)
-{
-	uint64_t done;
-	int ret;
-
-	/* There is no shared huge page of zeros: UFFDIO_ZEROPAGE refuses hugetlb. */
-	if (area->kind == LAZY_RANGE_HUGETLB && !huge_buffer(lazyd, area->page_size))
-		return -ENOMEM;
-	if (area->kind == LAZY_RANGE_HUGETLB) {
-		memset(lazyd->huge_buffer, 0, area->page_size);
-		ret = uffd_copy(space->uffd, page, lazyd->huge_buffer, area->page_size, true,
-				&done);
-	} else {
-		ret = uffd_zero(space->uffd, page, area->page_size, &done);
-	}
-	if (!ret)
-		lazyd->stats.zero_pages++;
-	if (ret == -ENOENT && uffd_covers(space->uffd, page, page + area->page_size) == -EAGAIN)
-		return -EAGAIN;
-	if (ret == -EEXIST || ret == -ENOENT)
-		ret = uffd_wake(space->uffd, page, page + area->page_size);
-	return ret;
-}
-
 /* Are [from, to) registered without a gap, in however many areas? */
 static bool is_unbroken(struct space *space, uint64_t from, uint64_t to, uint64_t page_size)
 {
@@ -397,26 +372,11 @@ static bool extend_area(struct space *space, const struct owed_area *near, uint6
 
 	grown.start = start;
 	grown.end = end;
-	grown.flags &= ~OWED_AREA_RELEASED;
 	if (near->kind == LAZY_RANGE_SHMEM) /* more of the segment, which may be owed */
 		grown.image = near->image + (start - near->start);
 	else
 		grown.bits = NULL;
 	return !owed_add(&space->owed, &grown);
-}
-
-/* Areas that owe nothing for the part of a range between its neighbours. */
-static bool add_empty(struct space *space, const struct addr_range *range,
-		      const struct owed_area *below, const struct owed_area *above)
-{
-	struct owed_area area = {
-		.start = below && below->end > range->start ? below->end : range->start,
-		.end = above && above->start < range->end ? above->start : range->end,
-		.page_size = LAZY_PAGE,
-		.kind = LAZY_RANGE_ANON,
-	};
-
-	return !owed_add(&space->owed, &area);
 }
 
 /*
@@ -428,24 +388,19 @@ static bool explain_stray(struct space *space, uint64_t addr)
 	struct owed_area *above = owed_next(&space->owed, addr);
 	struct owed_area *below = above ? RB_PREV(owed_tree, &space->owed.areas, above)
 					: RB_MAX(owed_tree, &space->owed.areas);
-	struct addr_range range;
 
-	if (space_was_rearmed(space, addr, &range))
-		return add_empty(space, &range, below, above);
 	if (below) {
-		bool released = below->flags & OWED_AREA_RELEASED;
 		uint64_t size = below->page_size;
 		uint64_t end = addr / size * size + size;
 
-		if (is_unbroken(space, released ? below->end : below->end - size, end, size))
+		if (is_unbroken(space, below->end - size, end, size))
 			return extend_area(space, below, below->end, end);
 	}
 	if (above) {
-		bool released = above->flags & OWED_AREA_RELEASED;
 		uint64_t size = above->page_size;
 		uint64_t start = addr / size * size;
 
-		if (is_unbroken(space, start, released ? above->start : above->start + size, size))
+		if (is_unbroken(space, start, above->start + size, size))
 			return extend_area(space, above, start, above->start);
 	}
 	return false;
@@ -482,6 +437,62 @@ static void want_near(struct space *space, const struct owed_area *area, uint64_
 	space->has_near = true;
 }
 
+/* There is no shared huge page of zeros: UFFDIO_ZEROPAGE refuses hugetlb. */
+static int zero_huge(struct lazyd *lazyd, struct space *space, const struct owed_area *area,
+		     uint64_t page)
+{
+	uint64_t done;
+
+	if (!huge_buffer(lazyd, area->page_size))
+		return -ENOMEM;
+	memset(lazyd->huge_buffer, 0, area->page_size);
+	return uffd_copy(space->uffd, page, lazyd->huge_buffer, area->page_size, true, &done);
+}
+
+/*
+ * Who fills fresh memory in order should not come here for every page. Zeros of private memory cost
+ * no memory; of a segment they would.
+ */
+static uint64_t zeros_ahead(struct space *space, const struct owed_area *area, uint64_t page,
+			    bool is_new)
+{
+	struct stream *stream;
+	uint64_t end = page + LAZY_PAGE, limit;
+
+	if (!is_new || area->kind != LAZY_RANGE_ANON)
+		return area->page_size;
+	stream = pick_stream(space, page);
+	stream->used = ++space->stream_clock;
+	limit = area->end - page > stream->window ? page + stream->window : area->end;
+	while (end < limit && !owed_is_owed(area, end))
+		end += LAZY_PAGE;
+	stream->start = stream->end = stream->expected = end;
+	return end - page;
+}
+
+static int zero_page(struct lazyd *lazyd, struct space *space, const struct owed_area *area,
+		     uint64_t page, bool is_new)
+{
+	uint64_t len = zeros_ahead(space, area, page, is_new), done = 0;
+	int ret;
+
+	if (area->kind == LAZY_RANGE_HUGETLB) {
+		ret = zero_huge(lazyd, space, area, page);
+	} else {
+		ret = uffd_zero(space->uffd, page, len, &done);
+		if (ret && !done && len > LAZY_PAGE) /* two areas for the kernel */
+			ret = uffd_zero(space->uffd, page, LAZY_PAGE, &done);
+		ret = done ? 0 : ret;
+	}
+	if (!ret)
+		lazyd->stats.zero_pages += done ? done / LAZY_PAGE : 1;
+	if (ret == -ENOENT && uffd_covers(space->uffd, page, page + area->page_size) == -EAGAIN)
+		return -EAGAIN;
+	if (ret == -EEXIST || ret == -ENOENT)
+		ret = uffd_wake(space->uffd, page, page + area->page_size);
+	return ret;
+}
+
 static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t page,
 		  bool is_new)
 {
@@ -494,7 +505,7 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 	int ret;
 
 	if (!owed_is_owed(area, page))
-		return zero_page(lazyd, space, area, page);
+		return zero_page(lazyd, space, area, page, is_new);
 	ret = deliver(lazyd, space, &run, CAUSE_DEMAND);
 	if (is_new && lazyd->opts->record_working_set)
 		workset_add(&lazyd->recorded, lazy_source_object(area->bits->source), run.image,
@@ -517,12 +528,6 @@ static void serve_fault(struct lazyd *lazyd, struct space *space, uint64_t addr,
 	}
 	if (!area && explain_stray(space, addr))
 		area = owed_find(&space->owed, addr);
-	if (area && area->flags & OWED_AREA_RELEASED) {
-		/* Read before the area was released, which has woken the task. */
-		uffd_wake(space->uffd, addr / LAZY_PAGE * LAZY_PAGE,
-			  addr / LAZY_PAGE * LAZY_PAGE + LAZY_PAGE);
-		return;
-	}
 	if (!area) {
 		if (lazy_now() - since > UNEXPLAINED_NS)
 			space_kill(lazyd, space, "it touched an area nobody can explain", addr);
@@ -563,24 +568,23 @@ void fill_parked(struct lazyd *lazyd, struct space *space)
 
 int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end)
 {
-	struct owed_area *area = owed_find(&space->owed, start);
-	struct owed_run run;
+	struct owed_area *area = owed_next(&space->owed, start);
 	int pending = 0;
 
-	if (!area || area->end < end)
-		return area ? -EINVAL : 0; /* nothing is owed there, so it is not registered */
-	while (owed_area_run(area, start, end - start, &run) && run.start < end) {
-		int ret;
+	/* Where nothing is owed there may be no area. */
+	for (; area && area->start < end; area = RB_NEXT(owed_tree, &space->owed.areas, area)) {
+		struct owed_run run = { .end = start };
 
-		if (run.end > end)
-			run.end = end;
-		ret = deliver(lazyd, space, &run, CAUSE_EAGER);
-		if (ret && ret != -EINPROGRESS)
-			return ret;
-		pending = ret ? ret : pending;
-		start = run.end;
-		if (start >= end)
-			break;
+		while (owed_area_run(area, run.end, end - start, &run) && run.start < end) {
+			int ret;
+
+			if (run.end > end)
+				run.end = end;
+			ret = deliver(lazyd, space, &run, CAUSE_EAGER);
+			if (ret && ret != -EINPROGRESS)
+				return ret;
+			pending = ret ? ret : pending;
+		}
 	}
 	return pending;
 }
@@ -652,9 +656,8 @@ bool fill_near(struct lazyd *lazyd, struct space *space)
 	if (!newest || lazy_now() < space->hold)
 		return false;
 	area = owed_find(&space->owed, newest->start);
-	if (!area || area->flags & OWED_AREA_RELEASED ||
-	    !fill_piece(lazyd, space, area, &newest->start, newest->end, NEAR_PIECE,
-			CAUSE_NEIGHBOUR))
+	if (!area || !fill_piece(lazyd, space, area, &newest->start, newest->end, NEAR_PIECE,
+				 CAUSE_NEIGHBOUR))
 		newest->start = newest->end;
 	return true;
 }
@@ -770,6 +773,8 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 		backoff(space);
 		return false;
 	}
+	while (area && !area->bits)
+		area = RB_NEXT(owed_tree, &space->owed.areas, area);
 	if (!area) {
 		if (has_job(lazyd, space))
 			return true;
@@ -780,10 +785,6 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 		space->is_swept = true;
 		space->is_idle = space->has_absent && !space->has_progress;
 		space->has_absent = space->has_progress = false;
-		return true;
-	}
-	if (area->flags & OWED_AREA_RELEASED) {
-		space->cursor = area->end;
 		return true;
 	}
 	if (space->cursor < area->start)
@@ -798,7 +799,7 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	space->cursor = area->end;
 	/* Pages before the cursor may be left: with a copier, or refused. */
 	if (!owed_area_run(area, area->start, 0, &run))
-		space_release_area(lazyd, space, area);
+		space_finish_area(space, area);
 	return true;
 }
 

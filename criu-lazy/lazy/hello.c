@@ -267,16 +267,13 @@ static int open_segment(struct lazyd *lazyd, uint64_t shmid, struct segment **ou
 	return 0;
 }
 
-static int arm_area(struct space *space, const struct owed_area *area)
+static int arm_range(struct space *space, const struct lazy_range *range)
 {
-	int ret = owed_add(&space->owed, area);
+	int ret = uffd_register(space->uffd, range->start, range->end);
 
 	if (ret)
-		return ret;
-	ret = uffd_register(space->uffd, area->start, area->end);
-	if (ret)
 		return log_ret(ret, "task %d: register 0x%" PRIx64 "-0x%" PRIx64, space->image_pid,
-			       area->start, area->end);
+			       range->start, range->end);
 	return 0;
 }
 
@@ -294,7 +291,10 @@ static int arm_shmem(struct lazyd *lazyd, struct space *space, const struct lazy
 	if (ret)
 		return ret;
 	area.bits = segment->bits;
-	return segment->bits->nr_owed ? arm_area(space, &area) : 0;
+	if (!segment->bits->nr_owed)
+		return 0;
+	ret = owed_add(&space->owed, &area);
+	return ret ? ret : arm_range(space, range);
 }
 
 /* One stretch of a range from its first to its last page in the image. */
@@ -314,15 +314,31 @@ static int arm_span(struct lazyd *lazyd, struct space *space, const struct lazy_
 		return -ENOMEM;
 	lazyd->stats.announced += lazy_source_owe(source, start, end - start, area.bits) *
 				  (range->page_size / LAZY_PAGE);
-	ret = arm_area(space, &area);
+	ret = owed_add(&space->owed, &area);
 	owed_bits_put(area.bits);
 	return ret;
 }
 
+/* The whole of a range that owes something is registered; what is between stretches owes nothing.
+ */
+static int arm_gap(struct space *space, const struct lazy_range *range, uint64_t start,
+		   uint64_t end)
+{
+	const struct owed_area area = { .start = start,
+					.end = end,
+					.image = start,
+					.page_size = range->page_size,
+					.kind = range->kind,
+					.flags = range->flags };
+
+	return start < end ? owed_add(&space->owed, &area) : 0;
+}
+
 /*
- * Only where something is owed is registered: elsewhere the kernel's own zeros are right, and
- * faster. Large gaps divide a range (reserved heaps, shadow memory); at most 64 times, for each
- * costs an area.
+ * Only a range that owes something is registered: elsewhere the kernel's own zeros are right, and
+ * faster. It is registered as a whole, for the kernel keeps one area of memory only where that is
+ * the same, and mremap(2) and realloc(3) fail across two. Large gaps (reserved heaps, shadow
+ * memory) have no bits; there are at most 64, for each costs an area.
  */
 static int arm_private(struct lazyd *lazyd, struct space *space, const struct lazy_range *range,
 		       struct lazy_source *source)
@@ -331,7 +347,7 @@ static int arm_private(struct lazyd *lazyd, struct space *space, const struct la
 	const struct page_extent *extent = pages ? page_source_find(pages, range->start) : NULL;
 	const struct page_extent *last;
 	uint64_t gap = (range->end - range->start) / 64, mask = range->page_size - 1;
-	uint64_t start = 0, end = 0;
+	uint64_t start = 0, end = 0, armed = range->start;
 	int ret = 0;
 
 	if (gap < GAP_MIN)
@@ -345,14 +361,22 @@ static int arm_private(struct lazyd *lazyd, struct space *space, const struct la
 		to = to < range->end ? (to + mask) & ~mask : range->end;
 		if (end && from > end + gap) {
 			ret = arm_span(lazyd, space, range, source, start, end);
+			armed = end;
 			end = 0;
 		}
-		if (!end)
+		if (!end) {
+			ret = ret ? ret : arm_gap(space, range, armed, from);
 			start = from;
+		}
 		if (to > end)
 			end = to;
 	}
-	return !ret && end ? arm_span(lazyd, space, range, source, start, end) : ret;
+	if (ret || !end)
+		return ret;
+	ret = arm_span(lazyd, space, range, source, start, end);
+	if (!ret)
+		ret = arm_gap(space, range, end, range->end);
+	return ret ? ret : arm_range(space, range);
 }
 
 static int arm_ranges(struct lazyd *lazyd, struct space *space, const struct conn *conn)

@@ -313,6 +313,18 @@ bool owed_has_shared(struct owed *owed, uint64_t start, uint64_t end)
 	return false;
 }
 
+bool owed_has_any(struct owed *owed, uint64_t start, uint64_t end)
+{
+	struct owed_area *area = owed_next(owed, start);
+	struct owed_run run;
+
+	for (; area && area->start < end; area = RB_NEXT(owed_tree, &owed->areas, area)) {
+		if (owed_area_run(area, start, 0, &run) && run.start < end)
+			return true;
+	}
+	return false;
+}
+
 uint64_t owed_punch(struct owed *owed, uint64_t start, uint64_t end)
 {
 	struct owed_area *area = owed_next(owed, start);

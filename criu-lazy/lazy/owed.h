@@ -9,7 +9,8 @@
  * areas and splits them, so the tree stays as small as the history of the address space. Which
  * pages are owed is a bitmap over image addresses that all parts of one original area share:
  * splitting and moving never touches it, 65536 single pages load as 65536 bits, fork copies words.
- * A registered page that is not owed is zeros; an area without bits owes nothing at all.
+ * A registered page that is not owed is zeros; an area without bits owes nothing at all, and costs
+ * the same whatever its length.
  *
  * Bits of a shared segment are shared by all areas that map it, in all address spaces.
  * No kernel in here. Not thread safe: the engine's thread owns it.
@@ -110,11 +111,8 @@ int owed_remap(struct owed *owed, uint64_t from, uint64_t to, uint64_t len);
  * has not, and WIPEONFORK areas, which it has empty. */
 int owed_fork(struct owed *parent, struct owed *child);
 
-/*
- * An area that owes nothing is not registered any more; it stays in the tree, so that a fault in a
- * tail the area has grown since can be told from one nobody can explain.
- */
-#define OWED_AREA_RELEASED (1u << 31)
+/* Is anything owed in [start, end), of shared segments too? */
+bool owed_has_any(struct owed *owed, uint64_t start, uint64_t end);
 
 /* Private pages owed, and whether anything is owed at all (shared segments too). O(areas + bits).
  */

@@ -55,8 +55,14 @@ static bool was_unmapped(const struct space *space, uint64_t start, uint64_t end
 int race_unmap(struct space *space, uint64_t start, uint64_t end)
 {
 	struct recent_change change = { .from = start, .len = end - start, .is_unmap = true };
+	const struct owed_area *area = owed_next(&space->owed, start);
 	bool is_source = false;
 
+	if (area) {
+		change.is_owing = owed_has_any(&space->owed, start, end);
+		change.kind = area->kind;
+		change.page_size = area->page_size;
+	}
 	for (size_t i = 0; i < space->nr_recent; i++) {
 		struct recent_change *move = &space->recent[i];
 
@@ -108,11 +114,24 @@ static int doubt(struct lazyd *lazyd, struct space *child, uint64_t start, uint6
 	return owed_unmap(&child->owed, start, end);
 }
 
-static int doubt_both(struct lazyd *lazyd, struct space *child, uint64_t from, uint64_t to,
-		      uint64_t len)
+static bool owes_any(struct space *space, uint64_t from, uint64_t to, uint64_t len)
 {
-	int ret = doubt(lazyd, child, from, from + len);
+	return owed_has_any(&space->owed, from, from + len) ||
+	       owed_has_any(&space->owed, to, to + len);
+}
 
+static int doubt_both(struct lazyd *lazyd, struct space *child, uint64_t from, uint64_t to,
+		      uint64_t len, bool is_owing)
+{
+	int ret;
+
+	/* With nothing owed at either place, what is missing at both is zeros. */
+	if (!is_owing && !owes_any(child, from, to, len)) {
+		if (has_areas(&child->owed, from, from + len))
+			return owed_remap(&child->owed, from, to, len);
+		return owed_remap(&child->owed, to, from, len);
+	}
+	ret = doubt(lazyd, child, from, from + len);
 	return ret ? ret : doubt(lazyd, child, to, to + len);
 }
 
@@ -130,7 +149,7 @@ static int take_back_remap(struct lazyd *lazyd, struct space *child,
 		return 0;
 	/* At both with the source unmapped for good: the target is the child's old one. */
 	if (where == AT_UNKNOWN || (where == AT_BOTH && !move->has_left))
-		return doubt_both(lazyd, child, move->from, move->to, move->len);
+		return doubt_both(lazyd, child, move->from, move->to, move->len, move->is_owing);
 	if (!has_areas(&child->owed, move->to, move->to + move->len))
 		return 0; /* moved on since, and taken back from there */
 	ret = owed_remap(&child->owed, move->to, move->from, move->len);
@@ -149,6 +168,22 @@ static bool is_single(const struct space *space)
 	return space->host_pid && !stat(path, &st) && st.st_nlink == 3;
 }
 
+/* The child may have what the parent has unmapped; its event was read first. */
+static int take_back_unmap(struct lazyd *lazyd, struct space *child,
+			   const struct recent_change *change)
+{
+	struct owed_area area = { .start = change->from,
+				  .end = change->from + change->len,
+				  .kind = change->kind,
+				  .page_size = change->page_size };
+
+	if (has_areas(&child->owed, area.start, area.end))
+		return 0;
+	if (change->is_owing)
+		return doubt(lazyd, child, area.start, area.end);
+	return owed_add(&child->owed, &area); /* zeros, if it has it */
+}
+
 int race_fork(struct lazyd *lazyd, struct space *parent, struct space *child)
 {
 	int ret = 0;
@@ -159,8 +194,8 @@ int race_fork(struct lazyd *lazyd, struct space *parent, struct space *child)
 
 		if (!change->is_unmap)
 			ret = take_back_remap(lazyd, child, change);
-		else if (!has_areas(&child->owed, change->from, change->from + change->len))
-			ret = doubt(lazyd, child, change->from, change->from + change->len);
+		else
+			ret = take_back_unmap(lazyd, child, change);
 	}
 	return ret;
 }
@@ -188,7 +223,7 @@ static int follow_remap(struct lazyd *lazyd, struct space *parent, struct space 
 			return owed_remap(&child->owed, from, to, len);
 		/* fall through */
 	default:
-		return doubt_both(lazyd, child, from, to, len);
+		return doubt_both(lazyd, child, from, to, len, owes_any(parent, from, to, len));
 	}
 }
 
@@ -198,6 +233,7 @@ int race_remap(struct lazyd *lazyd, struct space *space, uint64_t from, uint64_t
 		.from = from,
 		.to = to,
 		.len = len,
+		.is_owing = owes_any(space, from, to, len),
 		.was_target =
 			has_areas(&space->owed, to, to + len) || was_unmapped(space, to, to + len),
 	};

@@ -39,7 +39,7 @@ static bool area_part(const struct owed_area *area, const struct lazy_source *so
 {
 	uint64_t mask = area->page_size - 1, from, to;
 
-	if (!area->bits || area->bits->source != source || area->flags & OWED_AREA_RELEASED)
+	if (!area->bits || area->bits->source != source)
 		return false;
 	from = image > area->image ? image : area->image;
 	to = area->image + (area->end - area->start);
@@ -266,8 +266,7 @@ static int collect_owed(struct lazyd *lazyd, const struct lazy_source *source,
 
 		owed_for_each(area, &space->owed)
 		{
-			if (!ret && !space->is_gone && area->bits && area->bits->source == source &&
-			    !(area->flags & OWED_AREA_RELEASED))
+			if (!ret && !space->is_gone && area->bits && area->bits->source == source)
 				ret = add_area(list, area, lazy_source_landing(source));
 		}
 	}

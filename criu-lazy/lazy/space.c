@@ -107,46 +107,6 @@ static int range_add(struct addr_range **ranges, size_t *count, uint64_t start, 
 	return 0;
 }
 
-bool space_was_rearmed(const struct space *space, uint64_t addr, struct addr_range *out)
-{
-	for (size_t i = 0; i < space->nr_rearmed; i++) {
-		*out = space->rearmed[i];
-		if (addr >= out->start && addr < out->end)
-			return true;
-	}
-	return false;
-}
-
-/* What was armed by chance moves like the rest. */
-static int remap_rearmed(struct space *space, uint64_t from, uint64_t to, uint64_t len)
-{
-	size_t count = space->nr_rearmed;
-	int ret = 0;
-
-	for (size_t i = 0; i < count && !ret; i++) {
-		struct addr_range range = space->rearmed[i];
-
-		if (range.start < from)
-			range.start = from;
-		if (range.end > from + len)
-			range.end = from + len;
-		if (range.start < range.end)
-			ret = range_add(&space->rearmed, &space->nr_rearmed,
-					to + range.start - from, to + range.end - from);
-	}
-	return ret;
-}
-
-static int fork_rearmed(const struct space *parent, struct space *child)
-{
-	int ret = 0;
-
-	for (size_t i = 0; i < parent->nr_rearmed && !ret; i++)
-		ret = range_add(&child->rearmed, &child->nr_rearmed, parent->rearmed[i].start,
-				parent->rearmed[i].end);
-	return ret;
-}
-
 static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 {
 	struct space *child = space_new(lazyd, uffd);
@@ -158,8 +118,6 @@ static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 		child->parent = parent;
 		child->image_pid = parent->image_pid;
 		ret = owed_fork(&parent->owed, &child->owed);
-		if (!ret)
-			ret = fork_rearmed(parent, child);
 		if (!ret)
 			ret = race_fork(lazyd, parent, child);
 		parent->has_young = true;
@@ -195,7 +153,7 @@ static int apply_remap(struct lazyd *lazyd, struct space *space, uint64_t from, 
 	lazyd->stats.events[1]++;
 	if (!ret)
 		ret = owed_remap(&space->owed, from, to, len);
-	return ret ? ret : remap_rearmed(space, from, to, len);
+	return ret;
 }
 
 static int apply_unmap(struct space *space, uint64_t start, uint64_t end)
@@ -344,34 +302,6 @@ void space_read(struct lazyd *lazyd, struct space *space)
 		fill_fault(lazyd, space, faults[i].addr, now);
 }
 
-/*
- * UNREGISTER goes by address, and so would hit an area that mremap(2) has just moved there and
- * whose event is not read yet. Such a move has raised the kernel's flag before it began, so a
- * refusal after the fact tells; then the range is armed again before the event's thread can go on.
- * If the event was an munmap(2), and something fresh is mapped there by now, that gets armed too,
- * though no event ever tells of it: the range is remembered, and faults in it that nothing else
- * explains are due zeros.
- */
-static bool unregister_safely(struct lazyd *lazyd, struct space *space, uint64_t start,
-			      uint64_t end)
-{
-	int ret;
-
-	if (uffd_covers(space->uffd, start, start + LAZY_PAGE) == -EAGAIN)
-		return false;
-	ret = uffd_unregister(space->uffd, start, end);
-	if (ret == -ENOMEM)
-		space->is_gone = true;
-	if (ret)
-		return false;
-	if (uffd_covers(space->uffd, start, start + LAZY_PAGE) != -EAGAIN)
-		return true;
-	uffd_register(space->uffd, start, end);
-	if (range_add(&space->rearmed, &space->nr_rearmed, start, end))
-		space_kill(lazyd, space, "no memory for what it is owed", start);
-	return false;
-}
-
 static void remember_collapse(struct space *space, const struct owed_area *area)
 {
 	if (!(area->flags & LAZY_RANGE_HUGEPAGE) || area->end - area->start < 2 << 20)
@@ -380,12 +310,12 @@ static void remember_collapse(struct space *space, const struct owed_area *area)
 	range_add(&space->collapse, &space->nr_collapse, area->start, area->end);
 }
 
-void space_release_area(struct lazyd *lazyd, struct space *space, struct owed_area *area)
+void space_finish_area(struct space *space, struct owed_area *area)
 {
-	if (!unregister_safely(lazyd, space, area->start, area->end))
+	/* A mapping of a segment can grow into a part that is owed. */
+	if (!area->bits || area->kind == LAZY_RANGE_SHMEM)
 		return;
 	remember_collapse(space, area);
-	area->flags |= OWED_AREA_RELEASED;
 	owed_bits_put(area->bits);
 	area->bits = NULL;
 }
@@ -421,7 +351,7 @@ void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, ui
 		return; /* the descriptor is held until the pidfd says that it is gone */
 	owed_for_each(area, &space->owed)
 	{
-		if (!(area->flags & OWED_AREA_RELEASED))
+		if (area->bits)
 			poison_area(space, area);
 	}
 }
@@ -449,18 +379,34 @@ static void collapse_areas(struct space *space)
 	}
 }
 
+/* Areas side by side at once: a thread may be moving what is one area for it. */
+static void unregister_all(struct space *space)
+{
+	struct owed_area *area = RB_MIN(owed_tree, &space->owed.areas), *next, *first;
+
+	for (; area; area = next) {
+		uint64_t end = area->end;
+
+		first = area;
+		next = RB_NEXT(owed_tree, &space->owed.areas, area);
+		while (next && next->start == end) {
+			end = next->end;
+			next = RB_NEXT(owed_tree, &space->owed.areas, next);
+		}
+		if (!uffd_unregister(space->uffd, first->start, end))
+			continue;
+		for (; area != next; area = RB_NEXT(owed_tree, &space->owed.areas, area))
+			uffd_unregister(space->uffd, area->start, area->end);
+	}
+}
+
 /* Unregister, drain, close: closing over a queued event can leave its thread waiting (UFFD.md 16).
  */
 static void disarm(struct lazyd *lazyd, struct space *space)
 {
 	struct fault faults[FAULTS_MAX];
-	struct owed_area *area;
 
-	owed_for_each(area, &space->owed)
-	{
-		if (!(area->flags & OWED_AREA_RELEASED))
-			uffd_unregister(space->uffd, area->start, area->end);
-	}
+	unregister_all(space);
 	read_messages(lazyd, space, faults);
 }
 
@@ -485,7 +431,6 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	owed_fini(&space->owed);
 	free(space->parked);
 	free(space->collapse);
-	free(space->rearmed);
 	free(space->recent);
 	TAILQ_REMOVE(&lazyd->spaces, space, link);
 	log_debug("task %d (pid %d): %s", space->image_pid, space->host_pid,
