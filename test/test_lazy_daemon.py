@@ -36,6 +36,18 @@ def test_events_against_the_fill(pattern, threads):
         torture("-s", seed, "-p", pattern, "-t", threads, "-n", 1500)
 
 
+def test_removals_from_a_shared_segment():
+    """The kernel does not say which advice it was; a task that cannot be asked is ended."""
+    for seed in range(6):
+        done = subprocess.run([TORTURE, "-R", "-s", str(seed), "-t", "4", "-n", "1500"],
+                              capture_output=True, text=True, timeout=80)
+        assert "WRONG" not in done.stderr, done.stderr
+        if done.returncode != 0:
+            assert done.returncode == 4, done.stderr
+            errors = [line for line in done.stderr.splitlines() if "killed: " in line]
+            assert len(errors) == 1 and "cannot be asked how" in errors[0], done.stderr
+
+
 def test_forks_while_another_thread_moves_memory():
     for seed in range(10):
         torture("-s", seed, "-p", "full", "-t", 1 + seed % 3, "-n", 3000, "-M")

@@ -5,12 +5,14 @@
  * while pages arrive, comparing each byte with a model.
  *
  *   torture [-s seed] [-m MiB] [-p full|sparse|random] [-t threads] [-n steps] [-k kill-after-us]
- * [-S] [-M]
+ * [-S] [-M] [-R]
  *
- * Exit: 0 all right, 2 could not run, 3 a wrong byte. With -k the daemon is killed (-S: its
+ * Exit: 0 all right, 2 could not run, 3 a wrong byte, 4 (-R) all bytes were right until the daemon
+ * ended the task. With -k the daemon is killed (-S: its
  * supervisor) after that time: then the task must be dead or right, and 0 says that it was.
  *
  * -M: one thread moves memory to and fro while another one forks.
+ * -R: a thread drops and removes parts of the shared segment.
  *
  * Each thread owns a slice of pages and a spare place as large, between which it moves them; so
  * what a page must hold is known without locks.
@@ -43,7 +45,7 @@
 #include "pagemap.pb-c.h"
 #include "util/log.h"
 
-enum { PAGE = 4096, MOVE_PAGES = 512, IMAGE_PID = 100, THREADS_MAX = 16, WRONG = 3, BROKEN = 2 };
+enum { PAGE = 4096, MOVE_PAGES = 512, IMAGE_PID = 100, THREADS_MAX = 16, BROKEN = 2, WRONG, ENDED };
 #define BASE	 0x100000000000ull
 #define SPARE	 0x110000000000ull
 #define SHARED	 0x120000000000ull
@@ -58,7 +60,7 @@ enum { NOT_MAPPED = ~0ull };
 static uint64_t seed = 1, nr_pages, steps = 2000;
 static const char *pattern = "random";
 static int nr_threads = 4;
-static bool is_moving;
+static bool is_moving, is_removing;
 static atomic_bool is_over;
 static char dir[] = "/tmp/lazy-torture-XXXXXX";
 
@@ -430,9 +432,9 @@ static void *run_shared(void *arg)
 		random = random * 6364136223846793005ull + 1442695040888963407ull;
 		page = (random >> 33) % SHM_PAGE;
 		at = views[i & 1] + page * PAGE / 8;
-		if (random >> 58 == 0)
+		if (is_removing && random >> 58 == 0)
 			madvise((void *)at, (page + 8 < SHM_PAGE ? 8 : 1) * PAGE, MADV_DONTNEED);
-		if (random >> 58 == 1 && !madvise((void *)at, PAGE, MADV_REMOVE))
+		if (is_removing && random >> 58 == 1 && !madvise((void *)at, PAGE, MADV_REMOVE))
 			is_hole[page] = true;
 		tag = is_present(page) && !is_hole[page] ? SHARED + page * PAGE : 0;
 		if (!page_is(at, tag))
@@ -676,11 +678,11 @@ int main(int argc, char **argv)
 {
 	uint64_t mib = 16;
 	long kill_after = -1;
-	bool kill_supervisor = false;
+	bool kill_supervisor = false, was_killed;
 	int opt, ready, status, code;
 	pid_t supervisor, daemon_pid, task;
 
-	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:SM")) != -1) {
+	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:SMR")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -703,6 +705,9 @@ int main(int argc, char **argv)
 		case 'M':
 			is_moving = true;
 			break;
+		case 'R':
+			is_removing = true;
+			break;
 		case 'S':
 			kill_supervisor = true;
 			break;
@@ -724,6 +729,7 @@ int main(int argc, char **argv)
 	if (waitpid(task, &status, 0) != task)
 		die("wait");
 	code = WIFEXITED(status) ? WEXITSTATUS(status) : kill_after >= 0 ? 0 : BROKEN;
+	was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	if (WIFSIGNALED(status) && kill_after < 0)
 		fprintf(stderr, "the task was killed by signal %d\n", WTERMSIG(status));
 	if (kill_after < 0 && (waitpid(supervisor, &status, 0) != supervisor || status)) {
@@ -740,5 +746,6 @@ int main(int argc, char **argv)
 	if (kill_after >= 0)
 		waitpid(supervisor, &status, 0);
 	remove_dir();
-	return code;
+	/* What the daemon has said of it is on standard error. */
+	return code == BROKEN && is_removing && was_killed ? ENDED : code;
 }
