@@ -148,3 +148,59 @@ def test_source_is_killed(hosts):
     assert hosts.read("lazy.rc") != "0"
     assert "gone for good" in hosts.read("images/lazy.log")
     assert hosts.read("v.result") in (None, "ok")
+
+
+def openssl(directory, *words):
+    subprocess.run(["openssl", *words], cwd=directory, check=True, timeout=30,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def new_authority(directory, name):
+    openssl(directory, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+            f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+
+
+def new_certificate(directory, authority, name):
+    """The options that name a certificate of that authority for both addresses."""
+    openssl(directory, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout",
+            f"{name}.key", "-out", f"{name}.csr")
+    (directory / f"{name}.ext").write_text(f"subjectAltName=IP:{SOURCE_IP},IP:{TARGET_IP}\n")
+    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey",
+            f"{authority}.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext",
+            "-out", f"{name}.pem")
+    return f"--tls-cert {directory}/{name}.pem --tls-key {directory}/{name}.key"
+
+
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command")
+
+
+@needs_openssl
+def test_moves_over_tls(hosts, tmp_path):
+    new_authority(tmp_path, "ca")
+    ca = f"--tls --tls-cacert {tmp_path}/ca.pem "
+    hosts.begin("mem_private", source=ca + new_certificate(tmp_path, "ca", "source"),
+                target=ca + new_certificate(tmp_path, "ca", "target"))
+    hosts.check_moved()
+
+
+@needs_openssl
+def test_stranger_gets_no_page(hosts, tmp_path):
+    """A certificate that another authority signed is refused, by both sides."""
+    new_authority(tmp_path, "ca")
+    new_authority(tmp_path, "other")
+    hosts.begin("mem_private", source=f"--tls --tls-cacert {tmp_path}/ca.pem "
+                + new_certificate(tmp_path, "ca", "source"),
+                target=f"--tls --tls-cacert {tmp_path}/other.pem --source-timeout 1 "
+                + new_certificate(tmp_path, "other", "target"), patience=100)
+    wait_for(lambda: hosts.path("lazy.rc").exists(), 30, "end of the daemon")
+    assert hosts.read("lazy.rc") != "0"
+    assert "certificate is refused" in hosts.read("images/lazy.log")
+
+
+def test_tls_without_its_library(tmp_path):
+    (tmp_path / "libgnutls.so.30").touch()
+    ran = subprocess.run([paths.BINARY, "page-server", "--tls", "--port", PORT, "-D", tmp_path],
+                         env=dict(os.environ, LD_LIBRARY_PATH=str(tmp_path)), timeout=20,
+                         capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert "TLS needs GnuTLS, install it (libgnutls.so.30)" in ran.stderr
