@@ -219,6 +219,44 @@ static void shared_segment(void)
 	owed_bits_put(bits);
 }
 
+/* A reservation: something at its start, and a gap without bits that moves and forks with it. */
+static void large_gap(void)
+{
+	const uint64_t base = 1ull << 44, to = 1ull << 46, len = 20ull << 40, part = 16 * PAGE;
+	struct owed_area area = { .start = base,
+				  .end = base + part,
+				  .image = base,
+				  .page_size = PAGE,
+				  .kind = LAZY_RANGE_ANON };
+	struct owed owed, child;
+
+	owed_init(&owed);
+	owed_init(&child);
+	area.bits = owed_bits_new(base, part, PAGE, NULL);
+	owed_bits_set(area.bits, base + 3 * PAGE, PAGE);
+	check_eq(owed_add(&owed, &area), 0);
+	owed_bits_put(area.bits);
+	area.bits = NULL;
+	area.start = area.image = base + part;
+	area.end = base + len;
+	check_eq(owed_add(&owed, &area), 0);
+	check_eq(owed_remap(&owed, base, to, len), 0);
+	check_eq(owed_unmap(&owed, base, base + len), 0);
+	check(owed_has_any(&owed, to, to + len));
+	check(!owed_has_any(&owed, to, to + 3 * PAGE));
+	check(!owed_has_any(&owed, to + 4 * PAGE, to + len));
+	check(!owed_is_owed(owed_find(&owed, to + len - PAGE), to + len - PAGE));
+	check_eq(owed_fork(&owed, &child), 0);
+	check_eq(owed_unmap(&owed, to, to + part), 0);
+	check(owed_is_empty(&owed));
+	check_eq(owed.nr_areas, 1);
+	check(owed_is_owed(owed_find(&child, to + 3 * PAGE), to + 3 * PAGE));
+	check_eq(owed_count(&child), 1);
+	check(owed_find(&child, to + len - PAGE) != NULL);
+	owed_fini(&owed);
+	owed_fini(&child);
+}
+
 static void many_single_pages(void)
 {
 	enum { RUNS = 65536 };
@@ -254,6 +292,7 @@ int main(void)
 	for (uint32_t i = 0; i < ROUNDS; i++)
 		random_walk(i * 7919 + 1);
 	shared_segment();
+	large_gap();
 	many_single_pages();
 	return 0;
 }
