@@ -20,6 +20,8 @@
 #include "util/scope.h"
 
 enum { WORDS_MAX = 512, ANSWER_SECONDS = 5 };
+/* After the restore has let its tasks go: what they touch at once comes without company. */
+#define FIRST_STEPS_NS 1500000ull
 
 /* By way of the descriptor: a path may be longer than sun_path. */
 static void name_socket(int dir, struct sockaddr_un *addr)
@@ -73,6 +75,7 @@ static int obey(struct lazyd *lazyd, const char *words)
 
 	if (!strcmp(words, "restored")) {
 		lazyd->is_restored = true;
+		lazyd->background_after = lazy_now() + FIRST_STEPS_NS;
 		return 0;
 	}
 	if (sscanf(words, "recover %u %n", &port, &at) == 1 && at && words[at] && port > 0 &&

@@ -127,6 +127,8 @@ static uint64_t tend_spaces(struct lazyd *lazyd)
 	struct space *space, *next;
 	uint64_t now = lazy_now(), wait = REPORT_EVERY_NS;
 
+	if (lazyd->background_after > now && lazyd->background_after - now < wait)
+		wait = lazyd->background_after - now;
 	TAILQ_FOREACH_SAFE (space, &lazyd->spaces, link, next) {
 		if (space->nr_parked)
 			fill_parked(lazyd, space);

@@ -149,6 +149,7 @@ struct lazyd {
 	bool refill_due;		  /* conn_refill() has something to do */
 	bool any_complete;		  /* some space got all of its memory */
 	bool is_restored;		  /* the restore has said so */
+	uint64_t background_after;	  /* ns: until then the processors are the restore's */
 	uint32_t nr_tasks, nr_hellos;
 	uint32_t nr_lost; /* connections that ended without a hello, or with one that was refused */
 	bool is_short_of_fds; /* said once */

@@ -767,7 +767,7 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	struct owed_run run;
 	bool is_quiet = now - lazyd->last_fault > QUIET_AFTER_NS;
 
-	if (now < space->hold || space->is_idle)
+	if (now < space->hold || now < lazyd->background_after || space->is_idle)
 		return false;
 	if (race_is_open(lazyd, space)) {
 		backoff(space);

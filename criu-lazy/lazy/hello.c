@@ -25,6 +25,8 @@
 #define SEGMENT_MAX  (1ull << 46)
 #define KNOWN_FLAGS  (LAZY_RANGE_DONTFORK | LAZY_RANGE_WIPEONFORK | LAZY_RANGE_HUGEPAGE)
 #define EAGER_TRY_NS 2000000000ull
+/* How long the background waits for a restore to say that its tasks run. */
+#define RESTORE_PATIENCE_NS 30000000ull
 
 /* Of the working set before the task runs, of 64 pages or 32 runs each. */
 enum { WORKSET_PIECES = 128 };
@@ -523,6 +525,9 @@ static void settle(struct lazyd *lazyd, struct conn *conn, int status)
 	if (!status) {
 		lazyd->nr_tasks = conn->hello.nr_tasks;
 		lazyd->nr_hellos++;
+		/* Its restore goes on, with threads to make: no bulk now, it will say when. */
+		if (!lazyd->is_restored)
+			lazyd->background_after = lazy_now() + RESTORE_PATIENCE_NS;
 	} else {
 		lazyd->nr_lost++;
 	}
