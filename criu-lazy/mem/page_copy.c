@@ -19,12 +19,12 @@ enum {
 	PAGE = 4096,
 	BUFFER_SIZE = 512 << 10,
 	/*
-	 * One write. ext4 and xfs make one large folio per write if they can, and for half a
-	 * megabyte that memory is often such as a hypervisor has taken back (free page reporting):
-	 * the first touch costs a fault of the host per page. In one run, alternating, 1 GiB
-	 * took 1.95-3.5 s in writes of 512 KiB, 0.34-0.39 s in 64 KiB, 0.61-0.74 s in 4 KiB.
+	 * One write. ext4 and xfs make one large folio per write if they can, and such memory is
+	 * often what a hypervisor has taken back (free page reporting): its first touch costs a
+	 * fault of the host per page. 1 GiB, alternating: 0.66-0.75 s in writes of 4 KiB; 0.34-2.1
+	 * s in 64 KiB; 0.8-2.2 s in 16 KiB; 0.4-3.5 s in 512 KiB.
 	 */
-	WRITE_SIZE = 64 << 10,
+	WRITE_SIZE = 4 << 10,
 	THREADS_MAX = 3,
 	THREADS_FROM = 8 << 20,
 	PIECES = 256
