@@ -9,6 +9,7 @@
 
 #include "cmd/command.h"
 #include "options/parse.h"
+#include "options/log_file.h"
 #include "util/log.h"
 #include "util/scope.h"
 #include "version.h"
@@ -36,21 +37,6 @@ static int enter_work_dir(const struct options *opts)
 
 	if (dir && chdir(dir))
 		return log_errno("work directory %s", dir);
-	return 0;
-}
-
-static int open_log(const struct options *opts)
-{
-	int fd;
-
-	if (!opts->log_file) {
-		log_setup(-1, opts->verbosity, opts->log_pid);
-		return 0;
-	}
-	fd = open(opts->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return log_errno("log file %s", opts->log_file);
-	log_setup(fd, opts->verbosity, opts->log_pid);
 	return 0;
 }
 
@@ -98,7 +84,7 @@ int command_setup(const struct command *command, struct options *opts)
 	if (!ret)
 		ret = enter_work_dir(opts);
 	if (!ret)
-		ret = open_log(opts);
+		ret = options_open_log(opts);
 	if (ret || opts->verbosity < LOG_LEVEL_INFO)
 		return ret;
 	log_info("Version: %s (criu-lazy %s)", CRIU_VERSION, CRIU_LAZY_VERSION);

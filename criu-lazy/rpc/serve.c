@@ -9,6 +9,7 @@
 #include "kernel/features.h"
 #include "restore/restore.h"
 #include "rpc/rpc.h"
+#include "options/log_file.h"
 #include "util/log.h"
 #include "version.h"
 
@@ -16,21 +17,6 @@ struct connection {
 	int fd;
 	pid_t client;
 };
-
-static int open_log(const struct options *opts)
-{
-	int fd;
-
-	if (!opts->log_file) {
-		log_setup(-1, opts->verbosity, opts->log_pid);
-		return 0;
-	}
-	fd = open(opts->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return log_errno("log file %s", opts->log_file);
-	log_setup(fd, opts->verbosity, opts->log_pid);
-	return 0;
-}
 
 static int enter_work_dir(const struct options *opts)
 {
@@ -51,7 +37,7 @@ static int prepare(struct connection *conn, const CriuReq *req, struct stage_hoo
 	if (!ret)
 		ret = enter_work_dir(opts);
 	if (!ret)
-		ret = open_log(opts);
+		ret = options_open_log(opts);
 	if (!ret && req->opts->has_notify_scripts && req->opts->notify_scripts) {
 		*hook = (struct stage_hook){ .call = rpc_notify, .ctx = &conn->fd };
 		opts->hook = hook;
