@@ -26,14 +26,12 @@ enum restorer_op {
 	 */
 	RESTORER_OP_READ = RESTORER_OP_FIRST,
 	/*
-	 * Long runs of pages of anonymous areas: between BEGIN (areas: struct restorer_area[]
-	 * args[0], count args[1]) and END they are installed by UFFDIO_COPY from the mapped file,
-	 * which neither clears pages first nor takes a fault for each; without a userfaultfd they
-	 * are read. COPY: file args[0], address args[1], bytes args[2], offset args[3].
+	 * Long runs of pages of anonymous areas (struct restorer_fill_list args[0]): installed by
+	 * UFFDIO_COPY from the mapped file, which neither clears pages first nor takes a fault for
+	 * each; without a userfaultfd they are read. The restorer helps by struct restorer_fill
+	 * args[1].
 	 */
-	RESTORER_OP_COPY_BEGIN,
-	RESTORER_OP_COPY,
-	RESTORER_OP_COPY_END,
+	RESTORER_OP_FILL,
 	/* Hands a userfaultfd over: socket args[0], message args[1], its length args[2],
 	 * /dev/userfaultfd args[3] or -1, with a descriptor to pass if args[4]. */
 	RESTORER_OP_LAZY,
@@ -98,6 +96,58 @@ struct restorer_area {
 	uint64_t start, end;
 };
 
+/* At most RESTORER_PIECE_BYTES, so that two can share a long run. */
+struct restorer_piece {
+	uint64_t vaddr, len, offset;
+	int32_t fd;	   /* of the pages file, in the task */
+	int32_t source_fd; /* the same in the restorer */
+};
+
+struct restorer_fill_list {
+	uint64_t areas, nr_areas; /* struct restorer_area[]: what to register */
+	uint64_t pieces;	  /* struct restorer_piece[] */
+	uint32_t nr_pieces, pad;
+};
+
+enum {
+	RESTORER_PIECE_BYTES = 4 << 20,
+	RESTORER_HELP_PIECES = 4, /* fewer are done before help has come */
+};
+
+enum restorer_help {
+	RESTORER_HELP_NONE,
+	RESTORER_HELP_WANTED, /* by the blob */
+	RESTORER_HELP_COMES,  /* the restorer is at it */
+	RESTORER_HELP_OVER,   /* the restorer holds nothing of the task any more */
+};
+
+/* One per task, in shared memory: who fills which piece. */
+struct restorer_fill {
+	uint32_t help;	  /* enum restorer_help; futex */
+	int32_t uffd;	  /* in the task */
+	uint64_t pieces;  /* in the task */
+	uint64_t claimed; /* from the start: low half; from the end: high half */
+	uint32_t nr_pieces, pad;
+};
+
+/* Takes the next piece of `count` from the start or the end; 0: none is left. */
+static inline int restorer_claim(uint64_t *claimed, uint32_t count, int from_end, uint32_t *piece)
+{
+	uint64_t old = __atomic_load_n(claimed, __ATOMIC_SEQ_CST), next;
+	uint32_t first, last;
+
+	do {
+		first = (uint32_t)old;
+		last = (uint32_t)(old >> 32);
+		if ((uint64_t)first + last >= count)
+			return 0;
+		next = old + (from_end ? 1ull << 32 : 1);
+	} while (!__atomic_compare_exchange_n(claimed, &old, next, 0, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
+	*piece = from_end ? count - 1 - last : first;
+	return 1;
+}
+
 enum { RESTORER_WINDOW_BYTES = 64 << 20 };
 
 struct restorer_thread {
@@ -145,6 +195,8 @@ struct restorer_shared {
 };
 
 _Static_assert(sizeof(struct restorer_call) == 64, "restorer_call has a fixed layout");
+_Static_assert(sizeof(struct restorer_piece) == 32, "restorer_piece has a fixed layout");
+_Static_assert(sizeof(struct restorer_fill) == 32, "restorer_fill has a fixed layout");
 _Static_assert(sizeof(struct restorer_thread) == 40, "restorer_thread has a fixed layout");
 _Static_assert(sizeof(struct restorer_args) == 56, "restorer_args has a fixed layout");
 _Static_assert(sizeof(struct restorer_error) == 56, "restorer_error has a fixed layout");

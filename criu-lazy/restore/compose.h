@@ -43,6 +43,23 @@ struct compose {
 /* compose_mem.c: opens what the areas need (before files_install()), then writes their items. */
 int compose_mem_open(struct compose *compose);
 int compose_mem(struct compose *compose);
+/* A run of pages in one area: where it goes, and the file it comes from. */
+struct page_run {
+	uint64_t vaddr, len, offset;
+	int fd, source_fd; /* in the task, in the restorer */
+};
+
+/* Calls `each` for every run of area number `index` that the blob brings: not the daemon's, and not
+ * in place already. `is_long` chooses between those that compose_fill() and compose_mem() take. */
+void compose_each_run(struct compose *compose, size_t index, bool is_long,
+		      void (*each)(void *context, const struct page_run *run), void *context);
+
+/* compose_fill.c: long runs of pages of anonymous areas, in one item. */
+bool fill_takes(const VmaEntry *vma, uint64_t len);
+void compose_fill(struct compose *compose);
+/* Room in the region for what compose_fill() writes, without what grows with the areas. */
+size_t fill_bytes(const struct page_source *source);
+
 /* compose_vdso.c: ours is set aside before everything is unmapped, and put in place afterwards. */
 int compose_vdso_park(struct compose *compose);
 int compose_vdso_place(struct compose *compose);

@@ -27,7 +27,7 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-enum { READ_IOVECS = 1024, READ_BYTES = 64 << 20, COPY_BYTES = 64 << 10 };
+enum { READ_IOVECS = 1024, READ_BYTES = 64 << 20 };
 
 static bool is_file(const VmaEntry *vma)
 {
@@ -161,17 +161,20 @@ static int flush_reads(struct reader *reader)
 	return 0;
 }
 
-static void add_read(struct reader *reader, int fd, uint64_t offset, uint64_t vaddr, uint64_t len)
+static void add_read(void *context, const struct page_run *run)
 {
+	struct reader *reader = context;
+	uint64_t vaddr = run->vaddr, len = run->len, offset = run->offset;
+
 	while (len) {
 		uint64_t piece;
 
 		if (reader->count == READ_IOVECS || reader->bytes >= READ_BYTES ||
 		    (reader->count &&
-		     (reader->fd != fd || reader->offset + reader->bytes != offset)))
+		     (reader->fd != run->fd || reader->offset + reader->bytes != offset)))
 			flush_reads(reader);
 		if (!reader->count) {
-			reader->fd = fd;
+			reader->fd = run->fd;
 			reader->offset = offset;
 		}
 		piece = READ_BYTES - reader->bytes < len ? READ_BYTES - reader->bytes : len;
@@ -192,76 +195,32 @@ static int pages_fd(const struct compose *compose, const struct page_extent *ext
 	return -1;
 }
 
-/* Only here UFFDIO_COPY is possible, and it pays with long runs only. */
-static bool is_copied(const VmaEntry *vma, uint64_t len)
+void compose_each_run(struct compose *compose, size_t index, bool is_long,
+		      void (*each)(void *context, const struct page_run *run), void *context)
 {
-	return vma->status & VMA_ANON_PRIVATE && !(vma->flags & MAP_HUGETLB) && len >= COPY_BYTES;
-}
-
-static void add_copy(struct compose *compose, int fd, uint64_t vaddr, uint64_t len, uint64_t offset)
-{
-	calls_must(&compose->calls, RESTORER_WHAT_READ, RESTORER_OP_COPY, fd, vaddr, len, offset);
-}
-
-/* Reads, or with is_long copies, the pages of the area that are not the daemon's. */
-static bool read_area(struct reader *reader, const VmaEntry *vma, bool is_long)
-{
-	const struct page_source *source = reader->compose->task->restore->pages;
+	const struct restore_task *rt = compose->task->restore;
+	const VmaEntry *vma = rt->mm->vmas[index];
 	const struct page_extent *extent, *last;
-	bool is_any = false;
 
-	if (!source || lazy_plan_covers(&reader->compose->task->restore->lazy, vma->start))
-		return false;
-	extent = page_source_find(source, vma->start);
-	last = page_source_extents(source) + page_source_extent_count(source);
+	if (!vma_is_mapped(vma) || inherit_holds(rt, index) || !rt->pages ||
+	    lazy_plan_covers(&rt->lazy, vma->start))
+		return;
+	extent = page_source_find(rt->pages, vma->start);
+	last = page_source_extents(rt->pages) + page_source_extent_count(rt->pages);
 	for (; extent && extent < last && extent->vaddr < vma->end; extent++) {
 		uint64_t start = extent->vaddr > vma->start ? extent->vaddr : vma->start;
 		uint64_t end = extent->vaddr + extent->len;
+		struct page_run run = {
+			.vaddr = start,
+			.offset = extent->offset + (start - extent->vaddr),
+			.fd = pages_fd(compose, extent),
+			.source_fd = extent->fd,
+		};
 
-		if (end > vma->end)
-			end = vma->end;
-		if (is_copied(vma, end - start) != is_long)
-			continue;
-		if (is_long)
-			add_copy(reader->compose, pages_fd(reader->compose, extent), start,
-				 end - start, extent->offset + (start - extent->vaddr));
-		else
-			add_read(reader, pages_fd(reader->compose, extent),
-				 extent->offset + (start - extent->vaddr), start, end - start);
-		is_any = true;
+		run.len = (end < vma->end ? end : vma->end) - start;
+		if (fill_takes(vma, run.len) == is_long)
+			each(context, &run);
 	}
-	return is_any;
-}
-
-/* Does the blob map and fill it? */
-static bool is_blobs(const struct compose *compose, size_t index)
-{
-	return vma_is_mapped(compose->task->restore->mm->vmas[index]) &&
-	       !inherit_holds(compose->task->restore, index);
-}
-
-/* Long runs, all at once: a registered area must not be read into. */
-static void copy_areas(struct compose *compose, struct reader *reader)
-{
-	const MmEntry *mm = compose->task->restore->mm;
-	struct restorer_area *areas = region_alloc(&compose->region, mm->n_vmas * sizeof(*areas));
-	struct restorer_call *begin =
-		calls_must(&compose->calls, RESTORER_WHAT_READ, RESTORER_OP_COPY_BEGIN, areas);
-	size_t at = compose->calls.count, count = 0;
-
-	if (!areas || !begin)
-		return; /* the region or the list remembers */
-	for (size_t i = 0; i < mm->n_vmas; i++) {
-		if (is_blobs(compose, i) && read_area(reader, mm->vmas[i], true))
-			areas[count++] =
-				(struct restorer_area){ mm->vmas[i]->start, mm->vmas[i]->end };
-	}
-	if (!count) {
-		compose->calls.count = at - 1;
-		return;
-	}
-	compose->calls.items[at - 1].args[1] = count;
-	calls_must(&compose->calls, RESTORER_WHAT_READ, RESTORER_OP_COPY_END, 0);
 }
 
 static bool has_pages(const struct compose *compose, const VmaEntry *vma)
@@ -345,11 +304,9 @@ int compose_mem(struct compose *compose)
 			map_area(compose, mm->vmas[i]);
 		advise_area(compose, mm->vmas[i]);
 	}
-	copy_areas(compose, reader);
-	for (size_t i = 0; i < mm->n_vmas; i++) {
-		if (is_blobs(compose, i))
-			read_area(reader, mm->vmas[i], false);
-	}
+	compose_fill(compose);
+	for (size_t i = 0; i < mm->n_vmas; i++)
+		compose_each_run(compose, i, false, add_read, reader);
 	flush_reads(reader);
 	free(reader);
 	for (size_t i = 0; i < mm->n_vmas; i++) {

@@ -60,6 +60,7 @@ struct restore_shared {
 		int32_t host_pid;	     /* 0 before the fork */
 		uint32_t fs_arrived;	     /* sharing.c; futex */
 		uint64_t region, region_len; /* the blob's mapping, to be unmapped at the end */
+		struct restorer_fill fill;   /* fill_help.c */
 	} tasks[];			     /* by restore_task.index */
 };
 
@@ -79,6 +80,10 @@ int shared_arrive(struct restore_shared *shared, enum restore_stage stage);
 /* In the restorer: waits until `count` threads have been counted by *word (parked or gated).
  * Logs what the blob says about a failure. */
 int shared_watch(struct restore *restore, const uint32_t *word, uint32_t count);
+
+/* restore/fill_help.c, in the restorer: fills memory of tasks whose blobs ask for it, with their
+ * userfaultfds. Returns when no pieces are left; what went wrong is logged and has failed all. */
+void fill_help(struct restore *restore);
 
 /* restore/fork.c */
 int fork_root(struct restore *restore);

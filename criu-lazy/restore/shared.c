@@ -119,6 +119,7 @@ int shared_watch(struct restore *restore, const uint32_t *word, uint32_t count)
 			return blob_error_log(restore, &shared->blob.error);
 		if (load(word) >= count)
 			return 0;
+		fill_help(restore);
 		futex_wait(&shared->blob.event, event, WATCH_STEP_NS);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if ((now.tv_sec - last.tv_sec) * 1000000000L + now.tv_nsec - last.tv_nsec <

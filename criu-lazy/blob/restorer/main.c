@@ -4,7 +4,7 @@
 
 #include "blob/syscall.h"
 
-static void tell(struct runner *runner)
+void runner_tell(struct runner *runner)
 {
 	__atomic_fetch_add(&runner->shared->event, 1, __ATOMIC_SEQ_CST);
 	blob_futex_wake(&runner->shared->event);
@@ -34,21 +34,21 @@ void runner_fail(struct runner *runner, const struct restorer_call *call, uint32
 		__atomic_store_n(&error->is_written, 1, __ATOMIC_SEQ_CST);
 	}
 	__atomic_store_n(&runner->shared->failed, 1, __ATOMIC_SEQ_CST);
-	tell(runner);
+	runner_tell(runner);
 	wait_forever();
 }
 
 void runner_park(struct runner *runner)
 {
 	__atomic_fetch_add(&runner->shared->parked, 1, __ATOMIC_SEQ_CST);
-	tell(runner);
+	runner_tell(runner);
 	wait_forever();
 }
 
 static void wait_at_gate(struct runner *runner)
 {
 	__atomic_fetch_add(&runner->shared->gated, 1, __ATOMIC_SEQ_CST);
-	tell(runner);
+	runner_tell(runner);
 	while (!__atomic_load_n(&runner->shared->gate, __ATOMIC_SEQ_CST))
 		blob_futex_wait(&runner->shared->gate, 0);
 }
@@ -100,14 +100,8 @@ static void run_item(struct runner *runner, const struct restorer_call *call)
 	case RESTORER_OP_READ:
 		read_pages(runner, call);
 		break;
-	case RESTORER_OP_COPY_BEGIN:
-		copy_begin(runner, call);
-		break;
-	case RESTORER_OP_COPY:
-		copy_pages(runner, call);
-		break;
-	case RESTORER_OP_COPY_END:
-		copy_end(runner);
+	case RESTORER_OP_FILL:
+		fill_pages(runner, call);
 		break;
 	case RESTORER_OP_LAZY:
 		lazy_hand_over(runner, call);

@@ -9,11 +9,6 @@ struct runner {
 	struct restorer_args *args;
 	struct restorer_shared *shared;
 	int32_t tid;
-	struct copier {
-		int32_t uffd; /* -1: read instead */
-		int32_t file; /* mapped in the window, -1 */
-		uint64_t offset;
-	} copier;
 };
 
 /* Tells the restorer and never returns: it will kill us. */
@@ -23,9 +18,10 @@ runner_fail(struct runner *runner, const struct restorer_call *call, uint32_t wh
 void runner_run(struct runner *runner, const struct restorer_call *calls, uint32_t nr_calls);
 void __attribute__((noreturn)) runner_park(struct runner *runner);
 
-void copy_begin(struct runner *runner, const struct restorer_call *call);
-void copy_pages(struct runner *runner, const struct restorer_call *call);
-void copy_end(struct runner *runner);
+/* To the restorer: something of struct restorer_shared is news. */
+void runner_tell(struct runner *runner);
+
+void fill_pages(struct runner *runner, const struct restorer_call *call);
 void lazy_hand_over(struct runner *runner, const struct restorer_call *call);
 void threads_start(struct runner *runner, const struct restorer_call *call);
 void threads_join(struct runner *runner);
