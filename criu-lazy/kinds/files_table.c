@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "core.pb-c.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -168,19 +169,11 @@ int file_table_read_objects(struct restore *restore)
 
 struct file_object *file_table_find(struct file_table *table, uint32_t id)
 {
-	size_t low = 0, high = table->nr_nodes;
+	size_t at = bisect(table->nr_nodes, i, table->nodes[i].object.id >= id);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->nodes[middle].object.id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == table->nr_nodes || table->nodes[low].object.id != id)
+	if (at == table->nr_nodes || table->nodes[at].object.id != id)
 		return NULL;
-	return &table->nodes[low].object;
+	return &table->nodes[at].object;
 }
 
 struct file_object *file_table_next(struct file_table *table, struct file_object *object)

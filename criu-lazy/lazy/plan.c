@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "mem/pagemap_flags.h"
+#include "util/bisect.h"
 #include "util/scope.h"
 
 #define PAGE_BYTES	 4096ull
@@ -102,17 +103,7 @@ static int compare_ranges(const void *a, const void *b)
 /* Index of the first range that ends after addr. */
 static size_t range_after(const struct lazy_plan *plan, uint64_t addr)
 {
-	size_t low = 0, high = plan->nr_ranges;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (plan->ranges[mid].end > addr)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
+	return bisect(plan->nr_ranges, i, plan->ranges[i].end > addr);
 }
 
 bool lazy_plan_covers(const struct lazy_plan *plan, uint64_t vaddr)

@@ -12,6 +12,7 @@
 #include "transport/tls.h"
 #include "transport/token.h"
 #include "transport/wire.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -242,17 +243,8 @@ static void sort_runs(struct run_list *list)
 /* The first run that ends after vaddr, in a sorted list. */
 static size_t first_after(const struct run_list *list, uint64_t vaddr)
 {
-	size_t low = 0, high = list->count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (list->runs[mid].vaddr + list->runs[mid].nr_pages * LAZY_PAGE <= vaddr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return bisect(list->count, i,
+		      list->runs[i].vaddr + list->runs[i].nr_pages * LAZY_PAGE > vaddr);
 }
 
 static int collect_owed(struct lazyd *lazyd, const struct lazy_source *source,

@@ -18,6 +18,7 @@
 #include "mem/pagemap_entry.h"
 #include "mem/pagemap_flags.h"
 #include "pagemap.pb-c.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -301,18 +302,10 @@ const struct page_extent *page_source_extents(const struct page_source *source)
 
 const struct page_extent *page_source_find(const struct page_source *source, uint64_t vaddr)
 {
-	size_t low = 0, high = source->count;
+	const struct page_extent *extents = source->extents;
+	size_t at = bisect(source->count, i, extents[i].vaddr + extents[i].len > vaddr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct page_extent *extent = &source->extents[middle];
-
-		if (extent->vaddr + extent->len > vaddr)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low < source->count ? &source->extents[low] : NULL;
+	return at < source->count ? &extents[at] : NULL;
 }
 
 static int read_all(int fd, uint8_t *buf, size_t len, uint64_t offset)

@@ -16,6 +16,7 @@
 #include "mem/pagemap_flags.h"
 #include "mem/segment_fill.h"
 #include "restore/restore_task.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -43,17 +44,7 @@ struct shmem_table {
 /* Where shmid is or belongs. */
 static size_t position(const struct shmem_table *table, uint64_t shmid)
 {
-	size_t low = 0, high = table->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->items[middle].shmid < shmid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bisect(table->count, i, table->items[i].shmid >= shmid);
 }
 
 static struct segment *find(const struct shmem_table *table, uint64_t shmid)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "transport/wire.h"
+#include "util/bisect.h"
 
 #define BITS 64u
 
@@ -160,18 +161,9 @@ uint64_t landing_pages(const struct landing *landing)
 /* The first run that ends after vaddr; the number of runs if none does. */
 static size_t find_run(const struct landing *landing, uint64_t vaddr)
 {
-	size_t low = 0, high = landing->nr_runs;
+	const struct run *runs = landing->runs;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		const struct run *run = &landing->runs[mid];
-
-		if (run->vaddr + run->nr_pages * WIRE_PAGE <= vaddr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return bisect(landing->nr_runs, i, runs[i].vaddr + runs[i].nr_pages * WIRE_PAGE > vaddr);
 }
 
 /* Slots of the part of run i inside [start, end). False: there is none. */
@@ -268,22 +260,17 @@ enum landing_state landing_look(const struct landing *landing, uint64_t vaddr, u
 bool landing_next_run(const struct landing *landing, struct landing_slots *slots,
 		      struct landing_run *run)
 {
-	size_t low = 0, high = landing->nr_runs;
+	const struct run *from;
 	uint64_t skip;
 
 	if (!slots->count || slots->first >= landing->nr_slots)
 		return false;
-	while (high - low > 1) {
-		size_t mid = low + (high - low) / 2;
-
-		if (landing->runs[mid].first <= slots->first)
-			low = mid;
-		else
-			high = mid;
-	}
-	skip = slots->first - landing->runs[low].first;
-	run->vaddr = landing->runs[low].vaddr + skip * WIRE_PAGE;
-	run->nr_pages = landing->runs[low].nr_pages - skip;
+	/* The last run that starts at the slot or before; the first starts at 0. */
+	from = &landing->runs[bisect(landing->nr_runs, i, landing->runs[i].first > slots->first) -
+			      1];
+	skip = slots->first - from->first;
+	run->vaddr = from->vaddr + skip * WIRE_PAGE;
+	run->nr_pages = from->nr_pages - skip;
 	if (run->nr_pages > slots->count)
 		run->nr_pages = slots->count;
 	slots->first += run->nr_pages;

@@ -14,6 +14,7 @@
 
 #include "mem/page_source.h"
 #include "transport/wire.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -220,19 +221,10 @@ struct provider_object *provider_at(const struct provider *provider, size_t i)
 
 struct provider_object *provider_find(const struct provider *provider, uint64_t name)
 {
-	size_t low = 0, high = provider->count;
+	size_t at = bisect(provider->count, i, provider->objects[i]->name >= name);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (provider->objects[mid]->name < name)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < provider->count && provider->objects[low]->name == name
-		       ? provider->objects[low]
-		       : NULL;
+	return at < provider->count && provider->objects[at]->name == name ? provider->objects[at]
+									   : NULL;
 }
 
 struct provider_object *provider_find_id(const struct provider *provider, uint64_t id)
@@ -258,32 +250,16 @@ uint64_t provider_pages(const struct provider_object *object)
 /* The first run that ends behind vaddr. */
 static size_t run_after(const struct provider_object *object, uint64_t vaddr)
 {
-	size_t low = 0, high = object->nr_runs;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (object->runs[mid].end > vaddr)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
+	return bisect(object->nr_runs, i, object->runs[i].end > vaddr);
 }
 
 uint64_t provider_address(const struct provider_object *object, uint64_t index)
 {
-	size_t low = 0, high = object->nr_runs;
+	/* The last run that starts at index or before; the first starts at 0. */
+	const struct run *run =
+		&object->runs[bisect(object->nr_runs, i, object->runs[i].index > index) - 1];
 
-	while (high - low > 1) {
-		size_t mid = low + (high - low) / 2;
-
-		if (object->runs[mid].index <= index)
-			low = mid;
-		else
-			high = mid;
-	}
-	return object->runs[low].start + (index - object->runs[low].index) * WIRE_PAGE;
+	return run->start + (index - run->index) * WIRE_PAGE;
 }
 
 uint64_t provider_index(const struct provider_object *object, uint64_t vaddr, uint64_t *run)

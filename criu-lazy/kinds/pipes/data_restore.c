@@ -7,6 +7,7 @@
 
 #include "kinds/pipes/data.h"
 #include "pipe-data.pb-c.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -146,21 +147,11 @@ void pipe_data_free(struct pipe_data *data)
 static const struct record *find_records(const struct pipe_data *data, uint32_t pipe_id,
 					 size_t *count)
 {
-	size_t low = 0, high = data->count;
+	const struct record *records = data->records;
+	size_t first = bisect(data->count, i, records[i].pipe_id >= pipe_id);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (data->records[middle].pipe_id < pipe_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (*count = 0; low + *count < data->count; ++*count) {
-		if (data->records[low + *count].pipe_id != pipe_id)
-			break;
-	}
-	return data->records + low;
+	*count = bisect(data->count, i, records[i].pipe_id > pipe_id) - first;
+	return records + first;
 }
 
 /* Not fatal by itself: more than fs.pipe-max-size needs CAP_SYS_RESOURCE. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -52,21 +53,11 @@ void pipe_groups_fini(struct pipe_groups *groups)
 
 struct pipe_end *pipe_groups_find(const struct pipe_groups *groups, uint32_t pipe_id, size_t *count)
 {
-	size_t low = 0, high = groups->count;
+	struct pipe_end *ends = groups->ends;
+	size_t first = bisect(groups->count, i, ends[i].pipe_id >= pipe_id);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (groups->ends[middle].pipe_id < pipe_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (*count = 0; low + *count < groups->count; ++*count) {
-		if (groups->ends[low + *count].pipe_id != pipe_id)
-			break;
-	}
-	return groups->ends + low;
+	*count = bisect(groups->count, i, ends[i].pipe_id > pipe_id) - first;
+	return ends + first;
 }
 
 int pipe_reopen(int fd, uint32_t flags, int *out)

@@ -17,6 +17,7 @@
 #include "kinds/sockets/sk_opts.h"
 #include "kinds/sockets/unix.h"
 #include "sk-packet.pb-c.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -318,21 +319,11 @@ void unix_queue_free(struct unix_table *table)
 const struct unix_packet *unix_queue_find(const struct unix_table *table, uint32_t id,
 					  size_t *count)
 {
-	size_t low = 0, high = table->nr_packets;
+	const struct unix_packet *packets = table->packets;
+	size_t first = bisect(table->nr_packets, i, packets[i].id >= id);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (table->packets[mid].id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (*count = 0; low + *count < table->nr_packets; ++*count) {
-		if (table->packets[low + *count].id != id)
-			break;
-	}
-	return *count ? &table->packets[low] : NULL;
+	*count = bisect(table->nr_packets, i, packets[i].id > id) - first;
+	return *count ? &packets[first] : NULL;
 }
 
 /* A file nobody holds is opened for the journey only. */

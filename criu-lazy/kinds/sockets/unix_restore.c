@@ -20,6 +20,7 @@
 #include "kinds/own_fd.h"
 #include "kinds/sockets/sk_opts.h"
 #include "kinds/sockets/unix.h"
+#include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -66,19 +67,11 @@ static int compare_ino(const void *a, const void *b)
 
 static struct file_object *find_ino(const struct unix_table *table, uint32_t ino)
 {
-	size_t low = 0, high = table->nr_sockets;
+	size_t at = bisect(table->nr_sockets, i, entry_of(table->by_ino[i])->ino >= ino);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (entry_of(table->by_ino[mid])->ino < ino)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low == table->nr_sockets || entry_of(table->by_ino[low])->ino != ino)
+	if (at == table->nr_sockets || entry_of(table->by_ino[at])->ino != ino)
 		return NULL;
-	return table->by_ino[low];
+	return table->by_ino[at];
 }
 
 static int index_sockets(struct restore *restore, struct unix_table *table)
