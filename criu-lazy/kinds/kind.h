@@ -148,6 +148,18 @@ int files_dump_image(struct dump *dump, enum image_kind image, struct image **ou
 /* A number kept for (owner, a, b) during the dump, 0 when new: "has this pipe's data been
  * dumped", "the id of this inode". owner: any address of the kind. NULL: out of memory, logged. */
 uint32_t *files_dump_slot(struct dump *dump, const void *owner, uint64_t a, uint64_t b);
+/* The same number by value: 0 if there is none; -ENOMEM, logged. */
+uint32_t files_dump_get(struct dump *dump, const void *owner, uint64_t a, uint64_t b);
+int files_dump_set(struct dump *dump, const void *owner, uint64_t a, uint64_t b, uint32_t value);
+/*
+ * Calls note for every descriptor of every task of the tree, before or after its own dump: number
+ * and link are names as in /proc/PID/fd. For kinds that must know what else the tree holds. Stops
+ * at the first call that does not return 0, and returns that. A task whose descriptors cannot be
+ * listed (a zombie) has none.
+ */
+typedef int (*files_note_fn)(struct dump *dump, const struct task *task, const char *number,
+			     const char *link);
+int files_dump_each_link(struct dump *dump, files_note_fn note);
 
 /* ---- restore side (kinds/files_restore.c) ------------------------------- */
 

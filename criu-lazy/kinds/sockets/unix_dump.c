@@ -7,7 +7,6 @@
  * wait in some listener's backlog (they have no peer yet), is looked up once, at the first unix
  * socket.
  */
-#include <dirent.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,55 +22,30 @@
 #include "kinds/sockets/sk_opts.h"
 #include "kinds/sockets/unix.h"
 #include "util/log.h"
-#include "util/scope.h"
 
 /* Columns of the kind's slots. */
 enum { SLOT_SCANNED, SLOT_IN_TREE, SLOT_WAITS_FOR, SLOT_OUTSIDE };
 
-static uint32_t *slot(struct dump *dump, uint32_t ino, uint64_t column)
-{
-	return files_dump_slot(dump, &unix_kind, ino, column);
-}
-
 static uint32_t slot_value(struct dump *dump, uint32_t ino, uint64_t column)
 {
-	const uint32_t *value = slot(dump, ino, column);
-
-	return value ? *value : 0;
+	return files_dump_get(dump, &unix_kind, ino, column);
 }
 
 static int set_slot(struct dump *dump, uint32_t ino, uint64_t column, uint32_t number)
 {
-	uint32_t *value = slot(dump, ino, column);
-
-	if (!value)
-		return -ENOMEM;
-	*value = number;
-	return 0;
+	return files_dump_set(dump, &unix_kind, ino, column, number);
 }
 
 /* ---- what is in the tree ------------------------------------------------- */
 
-static int scan_task(struct dump *dump, const struct task *task)
+static int note_socket(struct dump *dump, const struct task *task, const char *number,
+		       const char *link)
 {
-	const struct dirent *dent;
-	char path[40], link[64];
+	unsigned int ino;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", task->host_pid);
-	scoped_dir DIR *dir = opendir(path);
-	if (!dir)
-		return 0; /* a zombie */
-	while ((dent = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), dent->d_name, link, sizeof(link) - 1);
-		unsigned int ino;
-
-		if (len <= 0)
-			continue;
-		link[len] = '\0';
-		if (sscanf(link, "socket:[%u]", &ino) == 1 && set_slot(dump, ino, SLOT_IN_TREE, 1))
-			return -ENOMEM;
-	}
-	return 0;
+	if (sscanf(link, "socket:[%u]", &ino) != 1)
+		return 0;
+	return set_slot(dump, ino, SLOT_IN_TREE, 1);
 }
 
 static int note_waiting(const struct unix_info *info, void *arg)
@@ -87,16 +61,13 @@ static int note_waiting(const struct unix_info *info, void *arg)
 
 static int scan_once(struct dump *dump)
 {
-	const struct task *task;
-	int ret = 0;
+	int ret;
 
 	if (slot_value(dump, 0, SLOT_SCANNED))
 		return 0;
-	tree_for_each (task, &dump->tree) {
-		ret = scan_task(dump, task);
-		if (ret)
-			return ret;
-	}
+	ret = files_dump_each_link(dump, note_socket);
+	if (ret)
+		return ret;
 	ret = unix_diag_each(1 << UNIX_STATE_LISTEN, note_waiting, dump);
 	if (ret)
 		return log_ret(ret, "unix sockets: ask sock_diag for listening sockets");

@@ -4,7 +4,6 @@
  * slave without one belongs to a terminal outside, which only --shell-job can bring back. Unread
  * data is taken when the master is dumped, and put back if the tree lives on.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 #include "kinds/ttys/tty.h"
 #include "tty.pb-c.h"
 #include "util/log.h"
-#include "util/scope.h"
 #include "util/text.h"
 
 enum {
@@ -46,36 +44,28 @@ enum tty_type tty_type_of(dev_t rdev)
 	return TTY_OTHER;
 }
 
-static uint32_t *slot(struct dump *dump, uint64_t key, uint64_t column)
-{
-	return files_dump_slot(dump, &tty_kind, key, column);
-}
-
 static uint32_t slot_value(struct dump *dump, uint64_t key, uint64_t column)
 {
-	const uint32_t *value = slot(dump, key, column);
-
-	return value ? *value : 0;
+	return files_dump_get(dump, &tty_kind, key, column);
 }
 
 static int mark(struct dump *dump, uint64_t key, uint64_t column)
 {
-	uint32_t *value = slot(dump, key, column);
-
-	if (!value)
-		return -ENOMEM;
-	*value = 1;
-	return 0;
+	return files_dump_set(dump, &tty_kind, key, column, 1);
 }
 
 /* ---- which masters there are --------------------------------------------- */
 
-static int note_master(struct dump *dump, const struct task *task, const char *number)
+static int note_master(struct dump *dump, const struct task *task, const char *number,
+		       const char *link)
 {
+	size_t len = strlen(link);
 	scoped_text struct text info = { 0 };
 	const char *line;
 	char path[300];
 
+	if (len < 4 || strcmp(link + len - 4, "ptmx"))
+		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", task->host_pid, number);
 	if (text_read_at(AT_FDCWD, path, &info))
 		return 0;
@@ -83,39 +73,11 @@ static int note_master(struct dump *dump, const struct task *task, const char *n
 	return line ? mark(dump, strtoul(line + strlen("tty-index:"), NULL, 10), SLOT_MASTER) : 0;
 }
 
-static int scan_task(struct dump *dump, const struct task *task)
-{
-	const struct dirent *dent;
-	char path[40], link[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", task->host_pid);
-	scoped_dir DIR *dir = opendir(path);
-	if (!dir)
-		return 0; /* a zombie */
-	while ((dent = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), dent->d_name, link, sizeof(link) - 1);
-
-		if (len < 4 || memcmp(link + len - 4, "ptmx", 4))
-			continue;
-		if (note_master(dump, task, dent->d_name))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static int scan_once(struct dump *dump)
 {
-	const struct task *task;
-
 	if (slot_value(dump, 0, SLOT_SCANNED))
 		return 0;
-	tree_for_each (task, &dump->tree) {
-		int ret = scan_task(dump, task);
-
-		if (ret)
-			return ret;
-	}
-	return mark(dump, 0, SLOT_SCANNED);
+	return files_dump_each_link(dump, note_master) ?: mark(dump, 0, SLOT_SCANNED);
 }
 
 /* ---- whose terminal it is ------------------------------------------------ */
