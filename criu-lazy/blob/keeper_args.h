@@ -5,14 +5,11 @@
 
 #include <stdint.h>
 
-enum { KEEPER_STACK = 4096 };
+enum { KEEPER_STACK = 4096, KEEPER_SIGNAL = 23 /* SIGURG */ };
 
 struct keeper_args {
-	uint32_t is_ready; /* set by the keeper: it holds nothing but the memory */
-	uint32_t reserved;
-	int64_t error; /* of the keeper's system calls, 0 or a negative errno */
 	uint8_t stack[KEEPER_STACK] __attribute__((aligned(16)));
 };
-_Static_assert(sizeof(struct keeper_args) == KEEPER_STACK + 16, "no padding");
+_Static_assert(sizeof(struct keeper_args) == KEEPER_STACK, "no padding");
 
 #endif

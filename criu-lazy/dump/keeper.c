@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "blob/keeper_args.h"
 #include "dump/dump.h"
@@ -17,6 +18,8 @@
 #include "task/facts.h"
 #include "util/log.h"
 #include "util/scope.h"
+
+enum { STEP_NS = 20000, STEPS = 100000 };
 
 bool keeper_is_wanted(const struct task *root)
 {
@@ -26,43 +29,74 @@ bool keeper_is_wanted(const struct task *root)
 	       !fstatat(root->dump->proc_fd, "ns/pid", &theirs, 0) && ours.st_ino == theirs.st_ino;
 }
 
-/* Stopped for good, and killed by the kernel if we end first: its code is about to be unmapped. */
-static int hold(pid_t pid)
+/* waitpid(2) takes no time limit. -ESRCH: it has ended, *status says how. */
+static int wait_stop(pid_t pid, int *status)
 {
-	struct compel_stop stop;
-	int ret = compel_seize(pid, &stop);
+	const struct timespec step = { .tv_nsec = STEP_NS };
 
-	if (!ret && ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL))
-		ret = -errno;
+	for (int i = 0; i < STEPS; i++) {
+		pid_t ret = waitpid(pid, status, __WALL | WNOHANG);
+
+		if (ret == pid)
+			return WIFSTOPPED(*status) ? 0 : -ESRCH;
+		if (ret < 0 && errno != EINTR)
+			return -errno;
+		nanosleep(&step, NULL);
+	}
+	return -ETIMEDOUT;
+}
+
+/* Killed by the kernel if we end first. Where seccomp cannot be suspended, it never was. */
+static int tie_to_us(pid_t pid)
+{
+	const unsigned long options = PTRACE_O_EXITKILL;
+
+	if (!ptrace(PTRACE_SETOPTIONS, pid, NULL, options | PTRACE_O_SUSPEND_SECCOMP) ||
+	    !ptrace(PTRACE_SETOPTIONS, pid, NULL, options))
+		return 0;
+	return -errno;
+}
+
+/* From the stop it is born in to the one it stays in. One that has ended is reaped: *pid is 0. */
+static int bring_up(pid_t *pid)
+{
+	int status, ret = wait_stop(*pid, &status);
+
+	if (!ret)
+		ret = tie_to_us(*pid);
+	while (!ret && (WSTOPSIG(status) != KEEPER_SIGNAL || status >> 16))
+		ret = ptrace(PTRACE_CONT, *pid, NULL, NULL) && errno != ESRCH
+			      ? -errno
+			      : wait_stop(*pid, &status);
+	if (ret == -ESRCH) {
+		*pid = 0;
+		if (WIFEXITED(status))
+			ret = -WEXITSTATUS(status);
+	}
 	return ret;
 }
 
-static int make(struct compel_inject *inject, struct keeper_args *args, pid_t *out)
+static int make(struct compel_inject *inject, pid_t *out)
 {
 	const struct compel_blob blob = { keeper_blob, sizeof(keeper_blob), keeper_blob_entry };
+	scoped_free struct keeper_args *args = calloc(1, sizeof(*args));
 	int64_t pid;
-	int ret = compel_run(inject, &blob, args, sizeof(*args), &pid);
+	int ret = args ? compel_run(inject, &blob, args, sizeof(*args), &pid) : -ENOMEM;
 
 	if (ret || pid < 0)
 		return ret ? ret : (int)pid;
 	*out = (pid_t)pid;
-	ret = hold(*out);
-	if (!ret)
-		ret = args->is_ready ? (int)args->error : -ETIMEDOUT;
-	return ret;
+	return bring_up(out);
 }
 
 int keeper_make(struct task *task, pid_t *out)
 {
-	scoped_free struct keeper_args *args = calloc(1, sizeof(*args));
 	struct compel_inject *inject;
-	int ret = args ? 0 : -ENOMEM, end;
+	int ret = compel_inject_begin(task->host_pid, task->threads[0].host_tid, &inject), end;
 
 	*out = 0;
-	if (!ret)
-		ret = compel_inject_begin(task->host_pid, task->threads[0].host_tid, &inject);
 	if (!ret) {
-		ret = make(inject, args, out);
+		ret = make(inject, out);
 		if (ret && *out)
 			keeper_end(*out);
 		end = compel_inject_end(&inject);
