@@ -168,6 +168,7 @@ static int phase_freeze(struct dump *dump)
 
 	if (!ret)
 		ret = undo_push(&dump->undo, undo_freeze, dump);
+	dump->frozen = undo_mark(&dump->undo);
 	if (!ret)
 		ret = tree_collect(&dump->tree, &params);
 	run->frozen_at = now_us();

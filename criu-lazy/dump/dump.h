@@ -42,6 +42,7 @@ struct dump {
 	struct image_dir *images;
 	struct tree tree;
 	struct undo undo;
+	struct undo_entry *frozen; /* mark in undo: what is above ends with the frozen tree */
 	struct file_registry *files;
 	struct shmem_registry *shmem;
 	struct image *files_img;       /* files.img, open while descriptors are dumped */

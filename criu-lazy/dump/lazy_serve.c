@@ -18,6 +18,9 @@
 #include "util/log.h"
 #include "util/scope.h"
 
+/* For parents of the tree's root and for init, which reap as they like. */
+enum { REAPED_MS = 500 };
+
 struct left {
 	struct task *task;
 	struct provider_object *object;
@@ -138,6 +141,9 @@ static void make_room(void *arg)
 	}
 	lazy->is_kept = true;
 	tree_release(&dump->tree, FINAL_KILL);
+	/* Whatever we had for a tree that goes on holds terminals and names of the tree's. */
+	undo_run_above(&dump->undo, dump->frozen, false);
+	tree_wait_reaped(&dump->tree, REAPED_MS);
 }
 
 /* ---- serving ------------------------------------------------------------------- */

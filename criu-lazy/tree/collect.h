@@ -33,6 +33,11 @@ int tree_collect(struct tree *tree, const struct collect_params *params);
 /* Lets all threads go: killed (and waited for, so that the pids are free), stopped, or running as
  * before. Best effort: problems are logged. Idempotent. */
 void tree_release(struct tree *tree, enum final_state state);
+/*
+ * Dumper, after tree_release() with FINAL_KILL: waits until no pid of the tree is in use any more,
+ * which is when the parents have reaped. They need not: so for timeout_ms at most.
+ */
+void tree_wait_reaped(const struct tree *tree, unsigned int timeout_ms);
 
 /* Frees what tree_collect() hung on the tasks, closing descriptors. */
 void tree_collect_free(struct tree *tree);

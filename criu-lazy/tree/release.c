@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dump/dump.h"
@@ -69,5 +70,30 @@ void tree_release(struct tree *tree, enum final_state state)
 	tree_for_each (task, tree) {
 		if (is_held(task))
 			release_task(task, state);
+	}
+}
+
+static bool has_pids(const struct tree *tree)
+{
+	const struct task *task;
+
+	tree_for_each (task, tree) {
+		/* Zombies count. */
+		if (!kill(task->host_pid, 0))
+			return true;
+	}
+	return false;
+}
+
+void tree_wait_reaped(const struct tree *tree, unsigned int timeout_ms)
+{
+	const struct timespec step = { .tv_nsec = 1000 * 1000 };
+
+	while (has_pids(tree)) {
+		if (!timeout_ms--) {
+			log_info("tree: its parent does not reap it, its pids stay in use");
+			return;
+		}
+		nanosleep(&step, NULL);
 	}
 }

@@ -23,13 +23,23 @@ int undo_push(struct undo *undo, undo_fn fn, void *arg)
 	return 0;
 }
 
-void undo_run(struct undo *undo, bool failed)
+struct undo_entry *undo_mark(const struct undo *undo)
 {
-	while (undo->top) {
+	return undo->top;
+}
+
+void undo_run_above(struct undo *undo, const struct undo_entry *mark, bool failed)
+{
+	while (undo->top && undo->top != mark) {
 		struct undo_entry *entry = undo->top;
 
 		undo->top = entry->below;
 		entry->fn(entry->arg, failed);
 		free(entry);
 	}
+}
+
+void undo_run(struct undo *undo, bool failed)
+{
+	undo_run_above(undo, NULL, failed);
 }

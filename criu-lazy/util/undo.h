@@ -24,4 +24,9 @@ int undo_push(struct undo *undo, undo_fn fn, void *arg);
 /* Runs and drops all entries, newest first. Safe to call again. */
 void undo_run(struct undo *undo, bool failed);
 
+/* What undo_run_above() leaves alone: all that has been pushed until now. */
+struct undo_entry *undo_mark(const struct undo *undo);
+/* The same for entries pushed after mark, which must still be there. */
+void undo_run_above(struct undo *undo, const struct undo_entry *mark, bool failed);
+
 #endif
