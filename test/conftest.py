@@ -89,9 +89,10 @@ def program(tmp_path, nothing_left):
     """criu-lazy with an image directory of its own."""
     made = Program(tmp_path)
     yield made
-    if made.daemon and made.daemon.poll() is None:
-        made.daemon.kill()
-        made.daemon.wait()
+    for process in (made.daemon, made.source):
+        if process and process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture

@@ -27,14 +27,30 @@ def test_survives(name, mode, victim, program):
     if meta["refused"]:
         refuse(subject, program, meta)
         return
-    program.dump(subject.pid, *meta["dump"].split())
-    subject.reap_killed()
-    images.check_all(program.images)
-    program.restore(mode, *meta["restore"].split())
+    restore(mode, subject, program)
     after = proc.snapshot(subject.pid)
     subject.finish()
     program.end_daemon()
+    program.end_source()
     check_same(before, after, meta["ignore"].split(","))
+
+
+def restore(mode, subject, program):
+    """migrate: memory stays with the dump; remote: with a page server that has the images."""
+    words = subject.meta["dump"].split()
+    if mode == "migrate":
+        port = program.start_source("dump", "-t", subject.pid, *words)
+    else:
+        program.dump(subject.pid, *words)
+        subject.reap_killed()
+    if mode == "remote":
+        port = program.start_source("page-server")
+    if mode in ("remote", "migrate"):
+        program.start_daemon("--page-server", "--port", port)
+    if mode == "migrate":
+        subject.reap_killed()
+    images.check_all(program.images)
+    program.restore(mode, *subject.meta["restore"].split())
 
 
 def refuse(subject, program, meta):

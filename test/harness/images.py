@@ -7,7 +7,7 @@ import sys
 from .victim import Failure
 
 # Not messages: raw pages, logs, sockets, figures of ours. See Documentation/image-extensions.md.
-RAW = ("pages-", "parent", "task-ext-")
+RAW = ("pages-", "parent", "task-ext-", "lazy-source")
 
 
 def image_files(directory):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """criu-lazy as the tests use it: dump and restore one victim in one of the modes."""
+import os
 import shlex
+import socket
 import subprocess
 
 from . import paths, proc
@@ -21,7 +23,7 @@ class Program:
         self.directory = directory
         self.images = directory / "images"
         self.images.mkdir()
-        self.daemon = None
+        self.daemon = self.source = None
         self.commands = []
 
     def run(self, *args, timeout=60, check=True):
@@ -54,7 +56,10 @@ class Program:
                         check=check)
 
     def restore(self, mode, *options, check=True):
-        """eager; lazy: the daemon is started by restore; daemon: an explicit one."""
+        """eager; lazy: the daemon is started by restore; daemon: an explicit one.
+
+        remote, migrate: the caller has started it, with its source.
+        """
         words = ["restore", "-D", self.images, "-v4", "-o", "restore.log", "-d", *options]
         if mode != "eager":
             words.append("--lazy-pages")
@@ -62,9 +67,39 @@ class Program:
             self.start_daemon()
         return self.run(*words, check=check)
 
-    def start_daemon(self):
+    def start_source(self, command, *words):
+        """A command that is a page server, on a port of its choice; once it is ready, its port.
+
+        None: it ended before; the caller asks why.
+        """
+        listener = socket.create_server(("127.0.0.1", 0))
+        ready, said = os.pipe()
+        words = [str(self.binary), command, "-D", str(self.images), "-v4", "-o",
+                 f"{command}.log", "--lazy-pages", "--ps-socket", str(listener.fileno()),
+                 "--status-fd", str(said), *map(str, words)]
+        self.commands.append(shlex.join(words) + " &")
+        with listener:
+            self.source = subprocess.Popen(words, stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.DEVNULL, cwd=self.directory,
+                                           pass_fds=(listener.fileno(), said))
+            os.close(said)
+            with os.fdopen(ready, "rb") as status:
+                if not status.read(1):
+                    raise Failure(f"{command}: exit status {self.source.wait(10)}: "
+                                  + self.errors(self.log_of(words[1:])))
+            return listener.getsockname()[1]
+
+    def end_source(self):
+        """It ends by itself when the daemon has everything."""
+        if self.source:
+            status = self.source.wait(timeout=30)
+            self.source = None
+            if status:
+                raise Failure(f"page server: exit status {status}")
+
+    def start_daemon(self, *options):
         command = [str(self.binary), "lazy-pages", "-D", str(self.images), "-v4",
-                   "-o", "lazy-pages.log"]
+                   "-o", "lazy-pages.log", *map(str, options)]
         self.commands.append(shlex.join(command) + " &")
         self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, cwd=self.directory)

@@ -9,7 +9,7 @@ import time
 
 from . import leftovers, paths, proc
 
-MODES = ("eager", "lazy", "daemon")
+MODES = ("eager", "lazy", "daemon", "remote", "migrate")
 
 
 class Failure(AssertionError):
@@ -35,7 +35,7 @@ def names():
 def metadata(name):
     """The words of `/* victim: key=value key="two words" */` in the first lines of the source."""
     head = (paths.VICTIM_SOURCES / f"{name}.c").read_text()[:1500]
-    found = {"modes": "eager,lazy", "dump": "", "restore": "", "ignore": "", "timeout": "60",
+    found = {"modes": "eager,lazy,remote,migrate", "dump": "", "restore": "", "ignore": "", "timeout": "60",
              "refused": "", "threads": ""}
     for words in re.findall(r"/\* victim: (.*?) \*/", head):
         for word in shlex.split(words):

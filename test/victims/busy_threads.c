@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy ignore=maps,threads,Threads,fd,ShdPnd */
+/* victim: ignore=maps,threads,Threads,fd,ShdPnd */
 /* Threads that never rest: floating point, sleeps and polls that must not be cut short, pipes,
  * children that come and go. Any register or result that is not theirs shows. */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Named pipes: data, ends in all directions, flags, two of the same inode by different names. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Files of /proc of a process that is gone: still open, also as working directory, and dead. */
 #include "victim.h"
 

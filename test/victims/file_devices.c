@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Devices whose descriptors hold no state. */
 #include "victim.h"
 

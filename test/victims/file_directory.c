@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* A directory read half-way goes on where it was: every entry once. */
 #include "victim.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy dump="--file-locks" restore="--file-locks" */
+/* victim: dump="--file-locks" restore="--file-locks" */
 /* File locks: of the process, of the description, flock; also on a file that is mapped (closing any
  * descriptor of it would drop the process's). Asked by a child, which has none of them. */
 #include "victim.h"

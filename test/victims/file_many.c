@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Numbers in a mixed order, so that what is restored stands in the way of what is to come. */
 #include "victim.h"
 

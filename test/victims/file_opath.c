@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* O_PATH descriptors: of a file, a directory, a symbolic link and a FIFO. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* SIGIO: its receiver and its signal, and that it comes, with the number in it. */
 #include "victim.h"
 

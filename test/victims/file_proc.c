@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Files of /proc about itself: they can only be opened when the task is there. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Regular files: position, access mode, O_APPEND, one description under several numbers, several
  * descriptions of one file, close-on-exec, a number far up. */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Names that have changed, and names that look like those of deleted files. */
 #include "victim.h"
 

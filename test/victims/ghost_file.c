@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Deleted files: content, position and sharing of the inode; a hole; a mapping. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Deleted things that are no regular files: a directory (as working directory too), a FIFO with
  * data, a symbolic link, a device; and a file in a directory that is gone with it. */
 #include "victim.h"

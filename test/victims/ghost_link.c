@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy dump="--link-remap" */
+/* victim: dump="--link-remap" */
 /* A file whose name is gone while another name is left. */
 #include "victim.h"
 

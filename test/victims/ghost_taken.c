@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy dump="--link-remap" ignore=fd */
+/* victim: dump="--link-remap" ignore=fd */
 /* The name of a deleted or replaced file leads to another one by now: neither is touched by the
  * restore (the kernel then shows the lost file by another name). */
 #include "victim.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy ignore=fd */
+/* victim: ignore=fd */
 /* O_TMPFILE: a file that never had a name (its path is made up by the kernel, so it differs). */
 #include "victim.h"
 

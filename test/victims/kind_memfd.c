@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Content with holes, seals, a mapping, two descriptions of one file, mode, huge pages. */
 #include "victim.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy,daemon */
+/* victim: modes=eager,lazy,daemon,remote,migrate */
 /* Replaces its own memory, and a child's, by exec while pages are owed. */
 #include "victim.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy,daemon */
+/* victim: modes=eager,lazy,daemon,remote,migrate */
 /* Many children at once, each forked while pages are owed, each looking at some of them. */
 #include "victim.h"
 

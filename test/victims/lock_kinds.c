@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy dump=--file-locks restore=--file-locks */
+/* victim: dump=--file-locks restore=--file-locks */
 /* POSIX, OFD and flock locks, one of each inherited by a child, and a lease. The POSIX-locked file
  * is mapped too: whoever closes any descriptor of it loses the lock. */
 #include "victim.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy,daemon */
+/* victim: modes=eager,lazy,daemon,remote,migrate */
 /* Right after a restore the address space changes under the fill: remap, unmap, drop, fork, map
  * again. */
 #include "victim.h"

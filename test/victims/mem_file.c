@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* File mappings: private with and without copied pages, shared, read-only, with an offset. */
 #include "victim.h"
 

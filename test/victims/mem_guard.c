@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Guard pages (MADV_GUARD_INSTALL, 6.13): still there, and their neighbours still hold their bytes.
  */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Private anonymous hugetlb memory, where the machine has free huge pages. */
 #include "victim.h"
 

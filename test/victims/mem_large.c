@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy,daemon */
+/* victim: modes=eager,lazy,daemon,remote,migrate */
 /* More memory than is filled before the first instruction, in huge pages where the machine has
  * them. */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Every lasting madvise and mlock flag, seen in smaps and, for fork, by its effect. */
 #include "victim.h"
 

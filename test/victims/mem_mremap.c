@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Areas of which parts have never been touched are grown, moved, shrunk and cut at once. */
 #include "victim.h"
 

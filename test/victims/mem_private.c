@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy,daemon */
+/* victim: modes=eager,lazy,daemon,remote,migrate */
 /* Private anonymous memory: dense, sparse, read-only, inaccessible with content, never touched. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Anonymous shared memory: content, a second view of part of it made by mremap, sharing with a
  * child later. */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* The main thread's stack: content far below the current frame's caller, and growth afterwards. */
 #include "victim.h"
 

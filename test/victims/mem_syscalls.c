@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* System calls meet absent pages: write(2) from them, read(2) into them, and a brk heap that grows
  * on. */
 #include "victim.h"

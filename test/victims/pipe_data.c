@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Pipes: what is in them, full ones, ends that are closed, more ends than two, non-blocking. */
 #include "victim.h"
 

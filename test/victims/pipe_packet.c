@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Packet mode (O_DIRECT): packets stay packets, those to come as well. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* The capacity of a pipe, larger and smaller than usual, and what then fits. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Handlers with their flags and masks; ignored and default signals; a handler on the alternate
  * stack. */
 #include "victim.h"

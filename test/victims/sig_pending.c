@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Blocked signals wait: for the process and for one thread, queued ones in order and with their
  * values. */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /*
  * Threads asleep in system calls when the dump comes: read, futex, poll, wait4, flock, sigtimedwait
  * and nanosleep go on as if nothing had happened, without EINTR where the kernel would have

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* What a process has: limits, umask, cwd, personality, and the prctl and procfs attributes. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Not root any more: four uids and gids, groups, some capabilities, securebits, no_new_privs. */
 #include "victim.h"
 

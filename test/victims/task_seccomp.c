@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* A stack of seccomp filters on the process; the last one is active as before, not more, not less.
  */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Of filters that say the same action the newest one's value counts: the order is visible. */
 #include "victim.h"
 

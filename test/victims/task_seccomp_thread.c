@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* One thread in strict mode, one with a filter, one without: seccomp belongs to the thread. */
 #include "victim.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* What each thread has for itself: mask, alternate stack, affinity, nice value, policy, name,
  * robust list. */
 #include "victim.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* A few hundred threads with small stacks, each waiting in read(2) on its own pipe end. */
 #include "victim.h"
 

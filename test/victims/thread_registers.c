@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* Vector and general registers live across a tight loop that never enters the kernel. */
 #include "victim.h"
 

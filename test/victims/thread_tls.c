@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy,daemon */
+/* victim: modes=eager,lazy,daemon,remote,migrate */
 /* Threads keep their ids, thread-local storage, stacks and locks, and can still be joined. */
 #include "victim.h"
 

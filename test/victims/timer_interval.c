@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* The three interval timers: what is left, the period, and that they still fire. */
 #include "victim.h"
 

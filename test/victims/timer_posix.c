@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy ignore=ShdPnd,threads */
+/* victim: ignore=ShdPnd,threads */
 /* POSIX timers keep their ids (with gaps), clocks, values and how they notify; one fires meanwhile.
  */
 #include "victim.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy ignore=maps,threads,Threads,SigPnd,SigBlk */
+/* victim: ignore=maps,threads,Threads,SigPnd,SigBlk */
 /* A timer that runs a function in a thread (SIGEV_THREAD): the C library's signal 32 arrives every
  * millisecond, also while threads are being made. */
 #include "victim.h"

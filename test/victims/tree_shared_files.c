@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tasks that share a descriptor table, or working directory and umask: a child and a grandchild
  * with the root; two brothers with each other only. The steps are in memory that all share. */
-/* victim: modes=eager,lazy,daemon dump=--file-locks restore=--file-locks */
+/* victim: modes=eager,lazy,daemon,remote,migrate dump=--file-locks restore=--file-locks */
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* victim: modes=eager,lazy */
 /* A tree with a zombie, a stopped task, a grandchild in a process group of its own, and threads. */
 #include "victim.h"
 
