@@ -21,11 +21,6 @@ static inline uint64_t arch_context_ip(const struct compel_context *ctx)
 	return arch_context_regs(ctx)->rip;
 }
 
-static inline void arch_context_set_ip(struct compel_context *ctx, uint64_t ip)
-{
-	arch_context_regs(ctx)->rip = ip;
-}
-
 /* Runs 32-bit code (the code segment says so). */
 static inline bool arch_context_is_compat(const struct compel_context *ctx)
 {
