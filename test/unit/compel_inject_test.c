@@ -17,77 +17,8 @@
 #include <unistd.h>
 
 #include "compel.h"
+#include "compel_victim.h"
 #include "unit.h"
-
-static void log_errors(bool is_error, const char *fmt, va_list args)
-{
-	if (!is_error)
-		return;
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
-}
-
-struct victim {
-	pid_t pid;
-	int from, to; /* pipes */
-};
-
-/* A child that runs fn(read end, write end); its exit status tells. */
-static struct victim victim_start(int (*fn)(int in, int out))
-{
-	int down[2], up[2];
-	struct victim victim;
-
-	check(pipe(down) == 0 && pipe(up) == 0);
-	victim.pid = fork();
-	check(victim.pid >= 0);
-	if (!victim.pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(20);
-		close(down[1]);
-		close(up[0]);
-		_exit(fn(down[0], up[1]));
-	}
-	close(down[0]);
-	close(up[1]);
-	victim.to = down[1];
-	victim.from = up[0];
-	return victim;
-}
-
-static void victim_ready(const struct victim *victim)
-{
-	char c;
-
-	check_eq(read(victim->from, &c, 1), 1);
-}
-
-static int victim_end(const struct victim *victim)
-{
-	int status;
-
-	close(victim->to);
-	close(victim->from);
-	check_eq(waitpid(victim->pid, &status, 0), victim->pid);
-	return status;
-}
-
-static void nap(void)
-{
-	usleep(20000);
-}
-
-static int64_t remote_getpid(pid_t pid)
-{
-	struct compel_inject *inject;
-	int64_t ret;
-
-	check_eq(compel_inject_begin(pid, pid, &inject), 0);
-	check_eq(compel_syscall(inject, SYS_getpid, (uint64_t[6]){ 0 }, &ret), 0);
-	check_eq(compel_inject_end(&inject), 0);
-	check(!inject);
-	return ret;
-}
 
 /* ---- a thread that computes, and one that sleeps in a call -------------- */
 
@@ -104,94 +35,24 @@ static int victim_spins(int in, int out)
 	return 0;
 }
 
-static int victim_reads(int in, int out)
-{
-	char c = 'r';
-
-	if (write(out, &c, 1) != 1)
-		return 1;
-	return read(in, &c, 1) == 1 && c == 'x' ? 0 : 2; /* EINTR must not be seen */
-}
-
 static void test_spinning(void)
 {
 	struct victim victim = victim_start(victim_spins);
-	struct compel_stop stop;
 
 	victim_ready(&victim);
-	for (int i = 0; i < 20; i++) {
-		check_eq(compel_seize(victim.pid, &stop), 0);
-		check_eq(stop.state, COMPEL_ALIVE);
-		check_eq(remote_getpid(victim.pid), victim.pid);
-		check_eq(compel_detach(victim.pid), 0);
-	}
+	interrupt_often(&victim, 20, remote_getpid);
 	check_eq(victim_end(&victim), 0);
 }
 
-static void test_interrupted_read(void)
+static void test_interrupted_read(int64_t (*ask)(pid_t pid))
 {
-	struct victim victim = victim_start(victim_reads);
-	struct compel_stop stop;
+	struct victim victim = victim_start_waiting(victim_reads);
 
-	victim_ready(&victim);
-	nap();
-	for (int i = 0; i < 20; i++) {
-		check_eq(compel_seize(victim.pid, &stop), 0);
-		check_eq(remote_getpid(victim.pid), victim.pid);
-		check_eq(compel_detach(victim.pid), 0);
-	}
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
-}
-
-static int64_t batch_getpid(pid_t pid)
-{
-	struct compel_call calls[200];
-	struct compel_inject *inject;
-
-	for (int i = 0; i < 200; i++)
-		calls[i] = (struct compel_call){ .nr = SYS_getpid };
-	calls[199].nr = SYS_getppid;
-	check_eq(compel_inject_begin(pid, pid, &inject), 0);
-	check_eq(compel_batch(inject, calls, 200), 0);
-	check_eq(compel_inject_end(&inject), 0);
-	check_eq(calls[199].ret, getpid());
-	return calls[0].ret;
-}
-
-static void test_batch_in_interrupted_read(void)
-{
-	struct victim victim = victim_start(victim_reads);
-	struct compel_stop stop;
-
-	victim_ready(&victim);
-	nap();
-	for (int i = 0; i < 20; i++) {
-		check_eq(compel_seize(victim.pid, &stop), 0);
-		check_eq(batch_getpid(victim.pid), victim.pid);
-		check_eq(compel_detach(victim.pid), 0);
-	}
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	interrupt_often(&victim, 20, ask);
+	victim_wake(&victim);
 }
 
 /* ---- no trace: mappings, dispositions, pending signals ------------------ */
-
-static void proc_text(pid_t pid, const char *file, char *buf, size_t size)
-{
-	char path[64];
-	size_t len = 0;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-	fd = open(path, O_RDONLY);
-	check(fd >= 0);
-	while ((n = read(fd, buf + len, size - 1 - len)) > 0)
-		len += n;
-	close(fd);
-	buf[len] = '\0';
-}
 
 /* The lines of /proc/PID/status that start with Sig or Shd: masks and queues. */
 static void proc_signals(pid_t pid, char *buf, size_t size)
@@ -240,11 +101,9 @@ static int victim_ignores_sigtrap(int in, int out)
 static void test_no_trace(int (*fn)(int in, int out))
 {
 	static char maps[2][1 << 18], signals[2][1024];
-	struct victim victim = victim_start(fn);
+	struct victim victim = victim_start_waiting(fn);
 	struct compel_stop stop;
 
-	victim_ready(&victim);
-	nap();
 	for (int i = 0; i < 5; i++) {
 		check_eq(compel_seize(victim.pid, &stop), 0);
 		proc_text(victim.pid, "maps", maps[0], sizeof(maps[0]));
@@ -259,141 +118,7 @@ static void test_no_trace(int (*fn)(int in, int out))
 		check(strcmp(signals[0], signals[1]) == 0);
 		check_eq(compel_detach(victim.pid), 0);
 	}
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
-}
-
-/* ---- signals in flight -------------------------------------------------- */
-
-enum { STORM = 2000 };
-static volatile sig_atomic_t storm_count, storm_sum;
-
-static void storm_handler(int sig, siginfo_t *info, void *uc)
-{
-	storm_count++;
-	storm_sum += info->si_value.sival_int;
-}
-
-static int victim_counts(int in, int out)
-{
-	struct sigaction action = { .sa_sigaction = storm_handler, .sa_flags = SA_SIGINFO };
-	struct timespec slice = { .tv_nsec = 1000000 };
-	char c = 'r';
-
-	sigaction(SIGRTMIN, &action, NULL);
-	if (write(out, &c, 1) != 1)
-		return 1;
-	for (int i = 0; i < 10000 && storm_count < STORM; i++)
-		nanosleep(&slice, NULL);
-	if (storm_count != STORM)
-		return 2;
-	while (read(in, &c, 1) > 0) /* not before the tracer has let go */
-		;
-	return storm_sum == STORM * (STORM - 1) / 2 ? 0 : 3;
-}
-
-static void test_signals_in_flight(void)
-{
-	struct victim victim = victim_start(victim_counts);
-	struct compel_stop stop;
-	pid_t sender;
-
-	victim_ready(&victim);
-	sender = fork();
-	check(sender >= 0);
-	if (!sender) {
-		for (int i = 0; i < STORM; i++) {
-			while (sigqueue(victim.pid, SIGRTMIN, (union sigval){ .sival_int = i }) < 0)
-				usleep(100);
-			if (i % 16 == 0)
-				usleep(50);
-		}
-		_exit(0);
-	}
-	for (int i = 0; i < 300; i++) {
-		check_eq(compel_seize(victim.pid, &stop), 0);
-		check_eq(stop.state, COMPEL_ALIVE);
-		check_eq(batch_getpid(victim.pid), victim.pid);
-		check_eq(compel_detach(victim.pid), 0);
-	}
-	check_eq(waitpid(sender, NULL, 0), sender);
-	check_eq(victim_end(&victim), 0);
-}
-
-/* ---- calls that time out ------------------------------------------------ */
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
-static int victim_sleeps(int in, int out)
-{
-	struct timespec span = { .tv_nsec = 400000000 };
-	int64_t start = now_ms(), passed;
-	char c = 'r';
-
-	if (write(out, &c, 1) != 1)
-		return 1;
-	if (syscall(SYS_nanosleep, &span, NULL) != 0)
-		return 2;
-	passed = now_ms() - start;
-	if (passed >= 400 && passed < 690)
-		return 0;
-	fprintf(stderr, "slept %lld ms, not 400\n", (long long)passed);
-	return 3;
-}
-
-static volatile sig_atomic_t got_signal;
-
-static void note_signal(int sig)
-{
-	got_signal = 1;
-}
-
-static int victim_suspends(int in, int out)
-{
-	sigset_t blocked, none;
-	char c = 'r';
-
-	signal(SIGUSR1, note_signal);
-	sigemptyset(&none);
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &blocked, NULL);
-	if (write(out, &c, 1) != 1)
-		return 1;
-	if (sigsuspend(&none) != -1 || errno != EINTR || !got_signal)
-		return 2;
-	sigprocmask(SIG_BLOCK, NULL, &none);
-	return sigismember(&none, SIGUSR1) ? 0 : 3;
-}
-
-static void test_sleepers(void)
-{
-	struct victim sleeper = victim_start(victim_sleeps),
-		      suspended = victim_start(victim_suspends);
-	struct compel_stop stop;
-
-	victim_ready(&sleeper);
-	victim_ready(&suspended);
-	usleep(300000); /* a sleep that starts over would take 700 ms */
-	for (int i = 0; i < 5; i++) {
-		check_eq(compel_seize_begin(sleeper.pid), 0);
-		check_eq(compel_seize_begin(suspended.pid), 0);
-		check_eq(compel_seize_wait(sleeper.pid, &stop), 0);
-		check_eq(compel_seize_wait(suspended.pid, &stop), 0);
-		check_eq(batch_getpid(sleeper.pid), sleeper.pid);
-		check_eq(batch_getpid(suspended.pid), suspended.pid);
-		check_eq(compel_detach(sleeper.pid), 0);
-		check_eq(compel_detach(suspended.pid), 0);
-	}
-	check_eq(victim_end(&sleeper), 0);
-	kill(suspended.pid, SIGUSR1);
-	check_eq(victim_end(&suspended), 0);
+	victim_wake(&victim);
 }
 
 /* ---- stopped, dead, dying ----------------------------------------------- */
@@ -408,11 +133,9 @@ static char proc_state(pid_t pid)
 
 static void test_group_stop(void)
 {
-	struct victim victim = victim_start(victim_reads);
+	struct victim victim = victim_start_waiting(victim_reads);
 	struct compel_stop stop;
 
-	victim_ready(&victim);
-	nap();
 	kill(victim.pid, SIGSTOP);
 	nap();
 	check_eq(proc_state(victim.pid), 'T');
@@ -426,21 +149,16 @@ static void test_group_stop(void)
 		check_eq(proc_state(victim.pid), 'T');
 	}
 	kill(victim.pid, SIGCONT);
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	victim_wake(&victim);
 }
 
 static void test_stop_while_injected(void)
 {
-	struct victim victim = victim_start(victim_reads);
+	struct victim victim = victim_start_waiting(victim_reads);
 	struct compel_call call = { .nr = SYS_getpid };
 	struct compel_inject *inject;
-	struct compel_stop stop;
 
-	victim_ready(&victim);
-	nap();
-	check_eq(compel_seize(victim.pid, &stop), 0);
-	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	inject = victim_inject(&victim);
 	kill(victim.pid, SIGSTOP);
 	check_eq(compel_batch(inject, &call, 1), 0);
 	check_eq(call.ret, victim.pid);
@@ -449,8 +167,7 @@ static void test_stop_while_injected(void)
 	nap();
 	check_eq(proc_state(victim.pid), 'T');
 	kill(victim.pid, SIGCONT);
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	victim_wake(&victim);
 }
 
 static void test_killed(void)
@@ -462,8 +179,7 @@ static void test_killed(void)
 	int64_t ret;
 
 	victim_ready(&victim);
-	check_eq(compel_seize(victim.pid, &stop), 0);
-	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	inject = victim_inject(&victim);
 	check_eq(compel_batch(inject, &call, 1), 0);
 	kill(victim.pid, SIGKILL);
 	check_eq(compel_syscall(inject, SYS_getpid, call.args, &ret), -ESRCH);
@@ -474,34 +190,6 @@ static void test_killed(void)
 	close(victim.from);
 	waitpid(victim.pid, NULL, 0);
 	check_eq(compel_seize(victim.pid, &stop), -ESRCH);
-}
-
-/* The tracer is killed in the middle of an injection: the task goes on as if nothing had been. */
-static void test_tracer_killed(int (*fn)(int in, int out), bool ends_with_batch)
-{
-	struct victim victim = victim_start(fn);
-	struct compel_call call = { .nr = SYS_getpid };
-	struct compel_inject *inject;
-	struct compel_stop stop;
-	int64_t ret;
-	pid_t tracer;
-
-	victim_ready(&victim);
-	nap();
-	tracer = fork();
-	check(tracer >= 0);
-	if (!tracer) {
-		check_eq(compel_seize(victim.pid, &stop), 0);
-		check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
-		check_eq(compel_batch(inject, &call, 1), 0);
-		if (!ends_with_batch)
-			check_eq(compel_syscall(inject, SYS_getpid, call.args, &ret), 0);
-		kill(getpid(), SIGKILL);
-	}
-	check_eq(waitpid(tracer, NULL, 0), tracer);
-	nap();
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
 }
 
 static int victim_exits(int in, int out)
@@ -573,8 +261,7 @@ static void test_batch_in_thread(void)
 	check_eq(compel_inject_end(&inject), 0);
 	check_eq(compel_detach(tid), 0);
 	check_eq(compel_detach(victim.pid), 0);
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	victim_wake(&victim);
 }
 
 /* ---- restricted tasks --------------------------------------------------- */
@@ -617,14 +304,12 @@ static int victim_filtered(int in, int out)
 /* Without the right to suspend filters nothing may be run in a filtered task. */
 static void test_filter_without_rights(void)
 {
-	struct victim victim = victim_start(victim_filtered);
+	struct victim victim = victim_start_waiting(victim_filtered);
 	struct compel_inject *inject;
 	struct compel_stop stop;
 	int status;
 	pid_t tracer;
 
-	victim_ready(&victim);
-	nap();
 	tracer = fork();
 	check(tracer >= 0);
 	if (!tracer) {
@@ -642,8 +327,7 @@ static void test_filter_without_rights(void)
 	}
 	check_eq(waitpid(tracer, &status, 0), tracer);
 	check_eq(status, 0);
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	victim_wake(&victim);
 }
 
 static int victim_no_wx(int in, int out)
@@ -656,36 +340,29 @@ static int victim_no_wx(int in, int out)
 
 static void test_restricted(int (*fn)(int in, int out))
 {
-	struct victim victim = victim_start(fn);
+	struct victim victim = victim_start_waiting(fn);
 	struct compel_stop stop;
 
-	victim_ready(&victim);
-	nap();
 	check_eq(compel_seize(victim.pid, &stop), 0);
 	check_eq(remote_getpid(victim.pid), victim.pid);
 	check_eq(batch_getpid(victim.pid), victim.pid);
 	check_eq(compel_detach(victim.pid), 0);
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	victim_wake(&victim);
 }
 
 /* ---- descriptors and memory --------------------------------------------- */
 
 static void test_socket_and_scratch(void)
 {
-	struct victim victim = victim_start(victim_reads);
+	struct victim victim = victim_start_waiting(victim_reads);
 	struct compel_inject *inject;
-	struct compel_stop stop;
 	uint64_t scratch, addr;
 	char text[64] = "";
 	int fd, remote_fd;
 	int64_t ret;
 	size_t size;
 
-	victim_ready(&victim);
-	nap();
-	check_eq(compel_seize(victim.pid, &stop), 0);
-	check_eq(compel_inject_begin(victim.pid, victim.pid, &inject), 0);
+	inject = victim_inject(&victim);
 	check_eq(compel_scratch(inject, &scratch, &size), 0);
 	check(size >= 16384);
 	check_eq(compel_write(inject, scratch, "hello", 5), 0);
@@ -705,26 +382,21 @@ static void test_socket_and_scratch(void)
 	check_eq(read(fd, text, sizeof(text)), 0); /* the other end is closed */
 	close(fd);
 	check_eq(compel_detach(victim.pid), 0);
-	check_eq(write(victim.to, "x", 1), 1);
-	check_eq(victim_end(&victim), 0);
+	victim_wake(&victim);
 }
 
 int main(void)
 {
 	compel_set_log(log_errors);
 	test_spinning();
-	test_interrupted_read();
-	test_batch_in_interrupted_read();
+	test_interrupted_read(remote_getpid);
+	test_interrupted_read(batch_getpid);
 	test_no_trace(victim_reads);
 	test_no_trace(victim_blocks_sigtrap);
 	test_no_trace(victim_ignores_sigtrap);
-	test_signals_in_flight();
-	test_sleepers();
 	test_group_stop();
 	test_stop_while_injected();
 	test_killed();
-	for (int i = 0; i < 4; i++)
-		test_tracer_killed(i & 1 ? victim_reads : victim_sleeps, i & 2);
 	test_zombie();
 	test_batch_in_thread();
 	test_socket_and_scratch();
