@@ -151,6 +151,9 @@ void image_abandon(struct image *const *img);
 /* Appends one message; its type must be one of the kind's (-EINVAL). */
 int image_write(struct image *img, const ProtobufCMessage *msg);
 int image_write_raw(struct image *img, const void *data, size_t len);
+/* Appends one message and the len bytes that belong to it. */
+int image_write_payload(struct image *img, const ProtobufCMessage *msg, const void *data,
+			size_t len);
 
 /* Reads the next message as `type`. 1: *out is owned (image_msg_free), 0: end, <0 error. */
 int image_read(struct image *img, const ProtobufCMessageDescriptor *type, ProtobufCMessage **out);
@@ -161,6 +164,12 @@ int image_read_raw(struct image *img, void *data, size_t len);
 /* Skips payload, checked against the file's size. */
 int image_skip_raw(struct image *img, uint64_t len);
 void image_msg_free(ProtobufCMessage *msg);
+/* Calls take for each message to the end, read as `type` and freed afterwards; take may read what
+ * belongs to it from img. Stops at the first call that does not return 0, and returns that; 0: the
+ * end was reached; -errno of reading, logged. */
+typedef int (*image_take_fn)(void *arg, struct image *img, const ProtobufCMessage *msg);
+int image_each(struct image *img, const ProtobufCMessageDescriptor *type, image_take_fn take,
+	       void *arg);
 
 /* Reads the only message of a one-message file into *out; -EBADMSG if there is none. */
 int image_read_one(struct image_dir *dir, enum image_kind kind, uint64_t id,

@@ -180,6 +180,21 @@ int image_read(struct image *img, const ProtobufCMessageDescriptor *type, Protob
 	return image_bad(img, "%zu bytes do not decode as %s", len, type->name);
 }
 
+int image_each(struct image *img, const ProtobufCMessageDescriptor *type, image_take_fn take,
+	       void *arg)
+{
+	ProtobufCMessage *msg;
+	int ret;
+
+	while ((ret = image_read(img, type, &msg)) > 0) {
+		ret = take(arg, img, msg);
+		image_msg_free(msg);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
 int image_read_raw(struct image *img, void *data, size_t len)
 {
 	size_t buffered = unread(img) < len ? unread(img) : len;

@@ -144,6 +144,12 @@ int image_write_raw(struct image *img, const void *data, size_t len)
 	return 0;
 }
 
+int image_write_payload(struct image *img, const ProtobufCMessage *msg, const void *data,
+			size_t len)
+{
+	return image_write(img, msg) ?: image_write_raw(img, data, len);
+}
+
 int image_write_one(struct image_dir *dir, enum image_kind kind, uint64_t id,
 		    const ProtobufCMessage *msg)
 {

@@ -37,13 +37,6 @@ static int open_copy(const struct fd_probe *probe, int size, int ends[2])
 	return 0;
 }
 
-static int write_data(struct image *img, const PipeDataEntry *entry, const void *bytes)
-{
-	int ret = image_write(img, &entry->base);
-
-	return ret || !entry->bytes ? ret : image_write_raw(img, bytes, entry->bytes);
-}
-
 /* A packet's end ends a read, also in the copy: its buffers keep their flags. A stream comes in one
  * read. */
 static int read_copy(int fd, uint8_t *buf, size_t total, uint32_t *lengths, size_t *count)
@@ -74,7 +67,7 @@ static int write_copy(struct image *img, PipeDataEntry *entry, int fd)
 		entry->packets = lengths;
 		entry->n_packets = count;
 	}
-	return write_data(img, entry, buf);
+	return image_write_payload(img, &entry->base, buf, entry->bytes);
 }
 
 static int copy_all(const struct fd_probe *probe, struct image *img, PipeDataEntry *entry,
@@ -130,7 +123,7 @@ int pipe_data_dump(struct dump *dump, const struct fd_probe *probe, enum image_k
 	entry.bytes = (uint32_t)total;
 	entry.has_size = true;
 	entry.size = (uint32_t)size;
-	ret = total ? copy_all(probe, img, &entry, source) : write_data(img, &entry, NULL);
+	ret = total ? copy_all(probe, img, &entry, source) : image_write(img, &entry.base);
 	*is_done = 1;
 	return ret;
 }

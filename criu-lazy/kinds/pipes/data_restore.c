@@ -26,7 +26,7 @@ struct pipe_data {
 	struct image *img; /* open until the end: the root task reads through it */
 	int fd;
 	struct record *records; /* by pipe_id, then as in the image */
-	size_t count;
+	size_t count, cap;
 };
 
 static int compare_records(const void *left, const void *right)
@@ -67,43 +67,38 @@ static int copy_packets(struct record *record, const PipeDataEntry *entry)
 	return 0;
 }
 
-static int append(struct pipe_data *data, size_t *size, const PipeDataEntry *entry)
+static int append(void *arg, struct image *img, const ProtobufCMessage *msg)
 {
+	const PipeDataEntry *entry = (const PipeDataEntry *)msg;
+	struct pipe_data *data = arg;
 	struct record *bigger;
-	int ret = check_entry(data->img, entry);
+	int ret = check_entry(img, entry);
 
 	if (ret)
 		return ret;
-	if (data->count == *size) {
-		*size = *size ? *size * 2 : 16;
-		bigger = *size > RECORDS_MAX ? NULL
-					     : realloc(data->records, *size * sizeof(*bigger));
+	if (data->count == data->cap) {
+		size_t cap = data->cap ? data->cap * 2 : 16;
+
+		bigger = cap > RECORDS_MAX ? NULL : realloc(data->records, cap * sizeof(*bigger));
 		if (!bigger)
-			return log_ret(-ENOMEM, "image %s", image_name(data->img));
+			return log_ret(-ENOMEM, "image %s", image_name(img));
 		data->records = bigger;
+		data->cap = cap;
 	}
 	data->records[data->count++] = (struct record){
 		.pipe_id = entry->pipe_id,
 		.bytes = entry->bytes,
 		.size = entry->has_size ? entry->size : 0,
-		.offset = image_offset(data->img),
+		.offset = image_offset(img),
 	};
 	ret = copy_packets(&data->records[data->count - 1], entry);
-	return ret ? ret : image_skip_raw(data->img, entry->bytes);
+	return ret ? ret : image_skip_raw(img, entry->bytes);
 }
 
 static int read_records(struct pipe_data *data)
 {
-	ProtobufCMessage *msg;
-	size_t size = 0;
-	int ret;
+	int ret = image_each(data->img, &pipe_data_entry__descriptor, append, data);
 
-	while ((ret = image_read(data->img, &pipe_data_entry__descriptor, &msg)) == 1) {
-		ret = append(data, &size, (PipeDataEntry *)msg);
-		image_msg_free(msg);
-		if (ret)
-			return ret;
-	}
 	if (ret)
 		return ret;
 	if (data->count)

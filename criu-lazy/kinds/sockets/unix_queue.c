@@ -166,7 +166,7 @@ static int write_packet(struct dump *dump, const struct task *task, uint32_t id,
 		entry.sender.data = (uint8_t *)packet->sender.sun_path;
 		entry.sender.len = packet->sender_len - offsetof(struct sockaddr_un, sun_path);
 	}
-	return image_write(img, &entry.base) ?: image_write_raw(img, packet->data, len);
+	return image_write_payload(img, &entry.base, packet->data, len);
 }
 
 static bool is_end(ssize_t error)
@@ -238,8 +238,10 @@ int unix_queue_dump(struct dump *dump, const struct fd_probe *probe, uint32_t id
 
 /* ---- restore ------------------------------------------------------------- */
 
-static int take_packet(struct unix_table *table, struct image *img, const SkPacketEntry *entry)
+static int take_packet(void *arg, struct image *img, const ProtobufCMessage *msg)
 {
+	const SkPacketEntry *entry = (const SkPacketEntry *)msg;
+	struct unix_table *table = arg;
 	struct unix_packet *packets, *packet;
 
 	for (size_t i = 0; i < entry->n_scm; i++) {
@@ -290,17 +292,11 @@ static int compare_packets(const void *a, const void *b)
 int unix_queue_load(struct restore *restore, struct unix_table *table)
 {
 	scoped_image struct image *img = NULL;
-	ProtobufCMessage *msg;
 	int ret = image_open(restore->images, IMG_SK_QUEUES, 0, &img);
 
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;
-	while ((ret = image_read(img, &sk_packet_entry__descriptor, &msg)) > 0) {
-		ret = take_packet(table, img, (const SkPacketEntry *)msg);
-		image_msg_free(msg);
-		if (ret)
-			return ret;
-	}
+	ret = image_each(img, &sk_packet_entry__descriptor, take_packet, table);
 	if (table->nr_packets)
 		qsort(table->packets, table->nr_packets, sizeof(*table->packets), compare_packets);
 	return ret;
