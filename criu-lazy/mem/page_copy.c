@@ -11,20 +11,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 
+#include "mem/write_size.h"
 #include "util/log.h"
 #include "util/scope.h"
 
 enum {
 	PAGE = 4096,
 	BUFFER_SIZE = 512 << 10,
-	/*
-	 * One write. ext4 and xfs make one large folio per write if they can, and such memory is
-	 * often what a hypervisor has taken back (free page reporting): its first touch costs a
-	 * fault of the host per page. 1 GiB, alternating: 0.66-0.75 s in writes of 4 KiB; 0.34-2.1
-	 * s in 64 KiB; 0.8-2.2 s in 16 KiB; 0.4-3.5 s in 512 KiB.
-	 */
-	WRITE_SIZE = 4 << 10,
 	THREADS_MAX = 3,
 	THREADS_FROM = 8 << 20,
 	PIECES = 256
@@ -48,7 +43,8 @@ struct shared {
 	uint64_t offset; /* in the file */
 	/* One writes at a time: the kernel would let the others spin on the inode's lock, which
 	 * costs whoever else wants to run. */
-	pthread_mutex_t writing;
+	pthread_mutex_t writing; /* of sizes */
+	struct write_size sizes;
 	atomic_int error;
 };
 
@@ -140,15 +136,13 @@ static int read_by_fd(const struct page_copy *copy, const struct batch *batch, u
 	return ret;
 }
 
-static int write_batch(const struct page_copy *copy, const struct batch *batch, const uint8_t *buf)
+static int write_file(const struct page_copy *copy, const struct batch *batch, const uint8_t *buf,
+		      size_t size)
 {
-	if (copy->sink)
-		return copy->sink(copy->sink_arg, buf, batch->len);
 	for (size_t done = 0; done < batch->len;) {
 		size_t left = batch->len - done;
-		ssize_t put =
-			pwrite(copy->out_fd, buf + done, left < WRITE_SIZE ? left : WRITE_SIZE,
-			       (off_t)(batch->offset + done));
+		ssize_t put = pwrite(copy->out_fd, buf + done, left < size ? left : size,
+				     (off_t)(batch->offset + done));
 
 		if (put < 0 && errno == EINTR)
 			continue;
@@ -160,13 +154,35 @@ static int write_batch(const struct page_copy *copy, const struct batch *batch, 
 	return 0;
 }
 
+static uint64_t spent_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static int write_batch(struct shared *shared, const struct batch *batch, const uint8_t *buf)
+{
+	const struct page_copy *copy = shared->copy;
+	uint64_t start;
+	int ret;
+
+	if (copy->sink)
+		return copy->sink(copy->sink_arg, buf, batch->len);
+	start = spent_ns();
+	ret = write_file(copy, batch, buf, write_size_choose(&shared->sizes));
+	write_size_learn(&shared->sizes, batch->len, spent_ns() - start);
+	return ret;
+}
+
 static int write_in_turn(struct shared *shared, const struct batch *batch, const uint8_t *buf)
 {
 	pthread_mutex_lock(&shared->writing);
 	int ret = atomic_load(&shared->error);
 
 	if (!ret) {
-		ret = write_batch(shared->copy, batch, buf);
+		ret = write_batch(shared, batch, buf);
 		atomic_store(&shared->error, ret);
 	}
 	pthread_mutex_unlock(&shared->writing);
