@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A task's areas as /proc/PID/smaps tells them: what maps has, and VmFlags, which nothing else
- * gives away (PROCMAP_QUERY of 6.11 has only r, w, x and shared). The kernel walks the page tables
- * for the sums in between: 3.7 ms per GiB of 4 KiB pages here.
+ * A task's areas as /proc/PID/smaps tells them: what maps has, and VmFlags, which no other file
+ * gives away (PROCMAP_QUERY of 6.11 has only r, w, x and shared; but see vma_flags.h). The kernel
+ * walks the page tables for the sums in between: 3.7 ms per GiB of 4 KiB pages here.
  */
 #ifndef KERNEL_PROC_MAPS_H
 #define KERNEL_PROC_MAPS_H
