@@ -118,6 +118,8 @@ static int phase_open(struct dump *dump)
 			return log_errno("images directory: descriptor %d", opts->images_dir_fd);
 	}
 	ret = image_dir_open(dirfd >= 0 ? NULL : opts->images_dir, dirfd, &dump->images);
+	if (!ret)
+		ret = mem_dump_begin(dump);
 	return ret ? ret : seccomp_table_new(&dump->seccomp);
 }
 
@@ -220,9 +222,7 @@ static int phase_files(struct dump *dump)
 
 static int phase_check_memory(struct dump *dump)
 {
-	int ret = mem_dump_begin(dump);
-
-	return ret ? ret : for_each_live(dump, mem_dump_check);
+	return for_each_live(dump, mem_dump_check);
 }
 
 static int ask_task(struct dump *dump, struct task *task)
@@ -245,7 +245,10 @@ static int dump_task_images(struct dump *dump, struct task *task)
 static int phase_tasks(struct dump *dump)
 {
 	struct task *task;
-	int ret = for_each_live(dump, dump_task_images);
+	int ret = for_each_live(dump, mem_dump_scan);
+
+	if (!ret)
+		ret = for_each_live(dump, dump_task_images);
 
 	tree_for_each (task, &dump->tree) {
 		if (!ret)

@@ -15,6 +15,7 @@
 #include "kernel/page_scan.h"
 #include "kinds/kind.h"
 #include "mem/area.h"
+#include "mem/area_reader.h"
 #include "mem/mem.h"
 #include "mem/mm_stat.h"
 #include "mem/page_copy.h"
@@ -46,7 +47,7 @@ struct mem_dump {
 	size_t nr_entries, capacity;
 	struct known_file files[KNOWN_FILES];
 	unsigned int next_file;
-	const struct prescan *prescan;
+	struct prescan *prescan;
 	struct page_scan *scan;
 	struct page_runs runs; /* of one area */
 	struct page_runs guards;
@@ -467,6 +468,25 @@ static const struct mem_known_task *find_known(const struct shmem_registry *regi
 	return NULL;
 }
 
+/* With smaps the pages are looked for meanwhile, which is a walk as long. Otherwise that is done
+ * later (mem_dump_scan()). */
+static int read_areas(struct shmem_registry *registry, const struct task *task,
+		      struct mem_known_task *out)
+{
+	int proc_fd = task->dump->proc_fd, ret = -ENODATA;
+
+	if (area_reader_is_worth(registry->areas, proc_fd))
+		ret = area_reader_read(registry->areas, proc_fd, task->host_pid, &out->vmas);
+	out->prescan = ret ? prescan_start(proc_fd, NULL) : NULL;
+	if (!ret)
+		return 0;
+	ret = proc_vmas_read(proc_fd, &out->vmas);
+	prescan_join(out->prescan);
+	if (ret)
+		prescan_free(out->prescan);
+	return ret;
+}
+
 static int learn_task(struct dump *dump, const struct task *task)
 {
 	struct shmem_registry *registry = dump->shmem;
@@ -477,12 +497,8 @@ static int learn_task(struct dump *dump, const struct task *task)
 		return log_ret(-ENOMEM, "task %d: areas", task->host_pid);
 	registry->tasks = grown;
 	struct mem_known_task *known = &grown[registry->nr_tasks];
-	known->prescan = prescan_start(task->dump->proc_fd);
-	int ret = proc_vmas_read(task->dump->proc_fd, &known->vmas);
+	int ret = read_areas(registry, task, known);
 
-	prescan_join(known->prescan);
-	if (ret)
-		prescan_free(known->prescan);
 	if (ret)
 		return log_ret(ret, "task %d: read smaps", task->host_pid);
 	known->host_pid = task->host_pid;
@@ -517,6 +533,17 @@ int mem_dump_check(struct dump *dump, struct task *task)
 	return ret;
 }
 
+int mem_dump_scan(struct dump *dump, struct task *task)
+{
+	for (size_t i = 0; i < dump->shmem->nr_tasks; i++) {
+		struct mem_known_task *known = &dump->shmem->tasks[i];
+
+		if (known->host_pid == task->host_pid && !known->prescan)
+			known->prescan = prescan_start(task->dump->proc_fd, &known->vmas);
+	}
+	return 0;
+}
+
 static void count_pages(struct mem_dump *mem, uint64_t started)
 {
 	mem->dump->counters.pages_scanned += mem->bytes / PAGE;
@@ -538,6 +565,7 @@ int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_fa
 	ret = page_scan_open(task->dump->proc_fd, &mem.scan);
 	if (ret)
 		return log_ret(ret, "task %d: open pagemap", task->host_pid);
+	prescan_join(mem.prescan);
 	uint32_t pages_id = dump->next_pages_id++;
 
 	ret = pagemap_writer_begin(dump->images, dump->push, IMG_PAGEMAP, (uint64_t)task->pid,
@@ -577,6 +605,7 @@ int mem_dump_begin(struct dump *dump)
 		return log_ret(-ENOMEM, "memory");
 	if (!dump->next_pages_id)
 		dump->next_pages_id = 1;
+	dump->shmem->areas = area_reader_start(dump->opts->tree_pid);
 	return find_shm_device(&dump->shmem->shm_dev);
 }
 
@@ -590,6 +619,7 @@ int mem_dump_end(struct dump *dump)
 		proc_vmas_free(&registry->tasks[i].vmas);
 		prescan_free(registry->tasks[i].prescan);
 	}
+	area_reader_free(registry->areas);
 	free(registry->tasks);
 	free(registry->segments);
 	free(registry);

@@ -17,8 +17,9 @@ struct mem_task_facts {
 	uint64_t brk;	   /* brk(0) in the task */
 };
 
-/* Dumper, tree frozen. Before and after the tasks; begin() again does nothing. */
+/* Dumper. Before the freeze, so that a thread of it gets ready meanwhile; again: does nothing. */
 int mem_dump_begin(struct dump *dump);
+/* After the tasks. */
 int mem_dump_end(struct dump *dump);
 /*
  * Only looks: -EOPNOTSUPP (logged) if the task has an area that cannot be dumped. Call it before
@@ -26,6 +27,8 @@ int mem_dump_end(struct dump *dump);
  * stay out.
  */
 int mem_dump_check(struct dump *dump, struct task *task);
+/* Nothing is injected any more: begins to look for the task's pages, in other threads. */
+int mem_dump_scan(struct dump *dump, struct task *task);
 /* mm-PID.img, pagemap-PID.img and pages-N.img of one task. */
 int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_facts *facts);
 

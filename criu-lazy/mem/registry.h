@@ -12,6 +12,7 @@
 
 struct dump;
 struct prescan;
+struct area_reader;
 
 /* A shared file whose content is dumped already, by identity. */
 struct mem_segment {
@@ -34,6 +35,7 @@ struct shmem_registry {
 	size_t nr_segments;
 	struct mem_known_task *tasks;
 	size_t nr_tasks;
+	struct area_reader *areas; /* or NULL */
 };
 
 /* mem_dump_segment() for a mapping: the file is not known to be open anywhere. */
