@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/close_range.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "kinds/files_table.h"
+#include "util/fds.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -105,45 +105,25 @@ static int keep_ours(int *const keep[], size_t nr_keep, int highest, bool is_sha
 	return ret || has_log ? ret : keep_log(highest, is_shared);
 }
 
-static int compare_ints(const void *left, const void *right)
-{
-	int a = *(const int *)left, b = *(const int *)right;
-
-	return a < b ? -1 : a > b;
-}
-
 /* Closes everything but the numbers of the table and ours, or those of all that share it. */
 static int close_others(const struct install *in, int *const keep[], size_t nr_keep)
 {
 	const struct table_share *share = in->fds->share;
 	size_t count = 0, nr_shared = share ? share->nr_keep : 0;
-	scoped_free int *wanted = calloc(in->fds->nr_slots + nr_keep + nr_shared + 2, sizeof(int));
-	unsigned int from = 0;
+	scoped_free int *wanted = calloc(in->fds->nr_slots + nr_keep + nr_shared + 1, sizeof(int));
+	int ret;
 
 	if (!wanted)
 		return log_ret(-ENOMEM, "task %d: close descriptors", in->task->pid);
 	for (size_t i = 0; i < in->fds->nr_slots; i++)
 		wanted[count++] = in->fds->slots[i].number;
-	for (size_t i = 0; i < nr_keep; i++) {
-		if (*keep[i] >= 0)
-			wanted[count++] = *keep[i];
-	}
-	if (log_fd() >= 0)
-		wanted[count++] = log_fd();
-	for (size_t i = 0; i < nr_shared; i++) {
-		if (share->keep[i] >= 0)
-			wanted[count++] = share->keep[i];
-	}
-	if (count)
-		qsort(wanted, count, sizeof(int), compare_ints);
-	for (size_t i = 0; i <= count; i++) {
-		unsigned int next = i < count ? (unsigned int)wanted[i] : UINT_MAX;
-
-		if (from < next && syscall(SYS_close_range, from, next - (i < count), 0))
-			return log_errno("task %d: close descriptors from %u", in->task->pid, from);
-		from = i < count ? next + 1 : from;
-	}
-	return 0;
+	for (size_t i = 0; i < nr_keep; i++)
+		wanted[count++] = *keep[i];
+	wanted[count++] = log_fd();
+	for (size_t i = 0; i < nr_shared; i++)
+		wanted[count++] = share->keep[i];
+	ret = fds_close_others(wanted, count);
+	return ret ? log_ret(ret, "task %d: close descriptors", in->task->pid) : 0;
 }
 
 /* ---- masters to their numbers ------------------------------------------------------------ */
