@@ -111,6 +111,21 @@ def test_each_error_is_its_own(client):
     assert one.close() in (0, 1)
 
 
+def test_requests_of_one_connection_leave_nothing_open(client, images):
+    """Each opens its own log and directories."""
+    one = client()
+    counts = []
+    for _ in range(4):
+        ask = request(rpc.DUMP, images, pid=2, log_file="dump.log")  # kthreadd: refused
+        ask.keep_open = True
+        assert not one.call(ask).success
+        ask = request(rpc.VERSION)  # served when all of the one before is over
+        ask.keep_open = True
+        assert one.call(ask).success
+        counts.append(len(os.listdir(f"/proc/{one.process.pid}/fd")))
+    assert counts[1:] == counts[:1] * 3
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 def test_dump_and_restore(lazy, client, images, victim):
     subject = victim("thread_tls")

@@ -7,7 +7,8 @@ struct options;
 
 /*
  * Main process, in the work directory, which log_file is relative to. Sets the log up at the
- * wanted level, in log_file made anew (its descriptor belongs to the log) or on standard error.
+ * wanted level, in log_file made anew (its descriptor belongs to the log) or on standard error. The
+ * file of an earlier call is closed.
  * 0, or a negative errno, logged where the log went before.
  */
 int options_open_log(const struct options *opts);
