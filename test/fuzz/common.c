@@ -20,7 +20,7 @@ char *fuzz_string(const uint8_t *data, size_t len)
 	return text;
 }
 
-static char directory[] = "/tmp/criu-lazy-fuzz-XXXXXX";
+static char directory[] = "/tmp/fuzz-criu-lazy-XXXXXX";
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
