@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The lazy-pages daemon against a task whose every byte is known, killed daemons, and bad clients."""
 import json
+import os
 import random
 import signal
 import socket
@@ -228,3 +229,43 @@ def test_a_fork_waits_for_a_descriptor(victim, program):
     program.restore("lazy")
     subject.finish()
     program.end_daemon()
+
+
+STOP_DAEMON = """#!/bin/sh
+[ "$CRTOOLS_SCRIPT_ACTION" = pre-resume ] || exit 0
+for comm in $(grep -slx 'lazy-.*' /proc/[0-9]*/comm); do
+	pid=$(basename "$(dirname "$comm")")
+	[ "$(readlink "/proc/$pid/cwd")" = "$PWD" ] && kill -STOP "$pid" && echo "$pid" >>stopped
+done
+true
+"""
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_who_reads_the_output_of_restore_need_not_wait_for_the_daemon(log, victim, program):
+    """To the end of all streams, as subprocess.run() and runc do; it has a log of its own."""
+    subject = victim("mem_large")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    script = program.directory / "stop"
+    script.write_text(STOP_DAEMON)
+    script.chmod(0o755)
+    command = [paths.BINARY, "restore", "-D", program.images, "-d", "--lazy-pages", "-v4",
+               "--action-script", script, *(["-o", "restore.log"] if log else [])]
+    stopped = []
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    finally:
+        if (program.images / "stopped").exists():
+            stopped = [int(pid) for pid in (program.images / "stopped").read_text().split()]
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert done.returncode == 0, done.stderr
+    subject.path("go").touch()
+    subject.finish()
+    if not stopped:
+        pytest.skip("the daemon was done before it could be stopped")
+    text = (program.images / "lazy-pages.log").read_text()
+    assert "pages" in text and "pages" not in done.stdout, text
+    if log:
+        assert done.stderr == ""

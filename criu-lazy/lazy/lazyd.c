@@ -32,6 +32,7 @@
 #include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
+#include "options/log_file.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -122,6 +123,16 @@ static int start_listening(struct lazyd *lazyd)
 	return 0;
 }
 
+int lazyd_open_log(const struct options *opts)
+{
+	struct options own = *opts;
+
+	own.log_file = (char *)LAZY_LOG_NAME;
+	return options_open_log(&own);
+}
+
+/* Nothing of the caller's is held but a terminal: who reads our output to its end would wait for as
+ * long as we live. */
 static int detach(const struct options *opts)
 {
 	pid_t pid = fork();
@@ -132,12 +143,14 @@ static int detach(const struct options *opts)
 	if (pid > 0)
 		_exit(0);
 	setsid();
+	if (log_fd() < 0 && !isatty(STDERR_FILENO) && lazyd_open_log(opts))
+		log_warn("the log ends here");
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
 		dup2(fd, STDIN_FILENO);
 		dup2(fd, STDOUT_FILENO);
 		/* The bar of --progress stays where it was asked for. */
-		if (log_fd() >= 0 && !(opts->progress && isatty(STDERR_FILENO)))
+		if (!isatty(STDERR_FILENO) || (log_fd() >= 0 && !opts->progress))
 			dup2(fd, STDERR_FILENO);
 		close(fd);
 	}

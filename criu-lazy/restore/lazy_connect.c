@@ -16,6 +16,7 @@
 #include "lazy/lazyd.h"
 #include "lazy/protocol.h"
 #include "restore/restore_task.h"
+#include "util/fds.h"
 #include "util/log.h"
 #include "util/scope.h"
 #include "util/text.h"
@@ -34,13 +35,38 @@ static int connect_once(int *out)
 	return 0;
 }
 
+/* Of what we hold it needs where the images are and who serves them; a client that waits for the
+ * end of our socket or our output must not wait for the daemon's. */
+static int drop_descriptors(const struct options *opts)
+{
+	int keep[] = { STDIN_FILENO,	    STDOUT_FILENO,     STDERR_FILENO,  log_fd(),
+		       opts->images_dir_fd, opts->work_dir_fd, opts->ps_socket };
+
+	return fds_close_others(keep, sizeof(keep) / sizeof(keep[0]));
+}
+
+static void become_daemon(const struct restore *restore) __attribute__((noreturn));
+static void become_daemon(const struct restore *restore)
+{
+	struct options own = *restore->opts;
+	int ret = 0;
+
+	own.daemon = true;
+	own.pidfile = NULL;
+	own.status_fd = -1;
+	sigprocmask(SIG_SETMASK, &restore->saved_mask, NULL);
+	if (log_fd() >= 0)
+		ret = lazyd_open_log(&own);
+	ret = ret ?: drop_descriptors(&own) ?: lazyd_run(&own);
+	_exit(ret ? 1 : 0);
+}
+
 /*
  * The daemon is made by a child of ours that has our signal mask of before; when the child is gone
  * without an error, somebody listens.
  */
 static int start_daemon(const struct restore *restore)
 {
-	struct options own = *restore->opts;
 	int status;
 	pid_t pid;
 
@@ -48,17 +74,13 @@ static int start_daemon(const struct restore *restore)
 	pid = fork();
 	if (pid < 0)
 		return log_errno("restore: start a lazy-pages daemon");
-	if (!pid) {
-		own.daemon = true;
-		own.pidfile = NULL;
-		own.status_fd = -1;
-		sigprocmask(SIG_SETMASK, &restore->saved_mask, NULL);
-		_exit(lazyd_run(&own) ? 1 : 0);
-	}
+	if (!pid)
+		become_daemon(restore);
 	if (waitpid(pid, &status, 0) < 0)
 		return log_errno("restore: wait for the lazy-pages daemon");
 	if (status)
-		return log_ret(-ECONNREFUSED, "restore: the lazy-pages daemon did not start");
+		return log_ret(-ECONNREFUSED, "restore: the lazy-pages daemon did not start (%s)",
+			       log_first_error() ?: "killed");
 	return 0;
 }
 
