@@ -4,6 +4,7 @@
 
 #include "transport/server_impl.h"
 #include "transport/zero.h"
+#include "util/priority.h"
 #include "util/scope.h"
 
 enum { ANSWER_PAGES = 32 };
@@ -104,6 +105,7 @@ int demand_serve(struct connection *connection, struct session *session, uint32_
 	struct wire_frame frame;
 	int ret = buf ? 0 : -ENOMEM;
 
+	priority_quick();
 	while (!ret) {
 		ret = frame_receive(demand.channel, &demand.in, &frame, -1);
 		if (ret)
