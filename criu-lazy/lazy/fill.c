@@ -198,6 +198,8 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 			    area->page_size / LAZY_PAGE);
 	else if ((!ret || ret == -EINPROGRESS) && is_new)
 		want_near(space, area, page);
+	if (ret == -EINPROGRESS && is_new)
+		remote_fault(lazyd, area->bits->source, run.image);
 	return ret;
 }
 

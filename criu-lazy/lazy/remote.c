@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lazy/engine.h"
+#include "lazy/hot.h"
 #include "transport/client.h"
 #include "transport/tls.h"
 #include "transport/token.h"
@@ -26,6 +27,7 @@ struct remote {
 	struct client *client;
 	struct tls_context *tls;
 	struct watch watch;
+	struct hot hot;
 	bool is_pushing;  /* something was said to be owed on this connection */
 	bool is_answer;	  /* what lands now was asked for */
 	uint64_t tended;  /* ns */
@@ -435,6 +437,20 @@ int remote_ask(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, 
 	return ret == -ENOTCONN ? 0 : ret;
 }
 
+void remote_fault(struct lazyd *lazyd, struct lazy_source *source, uint64_t image)
+{
+	struct remote *remote = lazyd->remote;
+	struct landing *landing = lazy_source_landing(source);
+	struct landing_run region = { image / HOT_REGION * HOT_REGION, HOT_REGION / LAZY_PAGE };
+
+	if (!remote || !landing || !remote->is_pushing ||
+	    !hot_fault(&remote->hot, landing_object(landing), image))
+		return;
+	log_debug("source: faults are dense at 0x%" PRIx64 " of %" PRIu64, region.vaddr,
+		  wire_object_id(landing_object(landing)));
+	client_say(remote->client, WIRE_F_PRIORITY, landing, &region, 1, false);
+}
+
 int remote_move(struct lazyd *lazyd, const char *host, uint16_t port)
 {
 	return lazyd->remote ? client_move(lazyd->remote->client, host, port) : -ENOTCONN;
@@ -521,6 +537,7 @@ void remote_close(struct lazyd *lazyd)
 		client_finish(remote->client, FINISH_MS);
 	client_stop(remote->client);
 	tls_context_free(remote->tls);
+	hot_fini(&remote->hot);
 	free(remote);
 	lazyd->remote = NULL;
 }

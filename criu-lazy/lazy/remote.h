@@ -44,6 +44,8 @@ void remote_tend(struct lazyd *lazyd);
  * again; -EAGAIN: not now. */
 int remote_ask(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len,
 	       bool is_demand);
+/* A task waits for a page that is absent: where such faults are dense, all is brought first. */
+void remote_fault(struct lazyd *lazyd, struct lazy_source *source, uint64_t image);
 /* Must the background ask, or is it pushed? */
 bool remote_must_ask(const struct lazyd *lazyd);
 /* Pages were delivered to somebody: gives back the memory of those that nobody owes any more. */
