@@ -3,6 +3,7 @@
  * getter PORT KEYS SIZE: asks a redis on loopback for random keys of DEBUG POPULATE, one at a time.
  * Connects as soon as it listens; prints JSON when its standard input is closed: the time
  * of the first right reply (CLOCK_MONOTONIC seconds), count, p50/p99/max in us, wrong replies.
+ * With GETTER_SAMPLES=FILE in the environment each reply's time and latency go there.
  * A value of DEBUG POPULATE is "value:N" padded with zeros to SIZE bytes.
  */
 #include <arpa/inet.h>
@@ -90,16 +91,28 @@ static int get(int fd, long key, size_t size, char *buf, size_t buf_size)
 	return 1;
 }
 
+/* One line per reply: when it came, and how long it took, us. */
+static void save(const char *path, const float *samples, const double *ends, size_t count)
+{
+	FILE *f = fopen(path, "w");
+
+	for (size_t i = 0; f && i < count; i++)
+		fprintf(f, "%.6f %.1f\n", ends[i], samples[i]);
+	if (f)
+		fclose(f);
+}
+
 int main(int argc, char **argv)
 {
 	float *samples = malloc(SAMPLES_MAX * sizeof(*samples));
+	double *ends = malloc(SAMPLES_MAX * sizeof(*ends));
 	size_t count = 0, wrong = 0, size, buf_size;
 	double first = 0;
 	long keys;
 	char *buf;
 	int fd;
 
-	if (argc < 4 || !samples)
+	if (argc < 4 || !samples || !ends)
 		return 2;
 	keys = atol(argv[2]);
 	size = strtoul(argv[3], NULL, 10);
@@ -114,10 +127,13 @@ int main(int argc, char **argv)
 		if (right < 0)
 			break;
 		wrong += !right;
+		ends[count] = now();
 		samples[count++] = (now() - start) * 1e6;
 		if (!first)
 			first = now();
 	}
+	if (getenv("GETTER_SAMPLES"))
+		save(getenv("GETTER_SAMPLES"), samples, ends, count);
 	qsort(samples, count, sizeof(*samples), compare);
 	printf("{\"first\": %.6f, \"count\": %zu, \"wrong\": %zu, \"p50_us\": %.1f, "
 	       "\"p99_us\": %.1f, \"max_us\": %.1f}\n",
