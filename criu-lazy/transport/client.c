@@ -19,7 +19,8 @@ enum {
 	OWN_GET_PAGES = 256,
 	COMPAT_GET_PAGES = 64,
 	GETS_MAX = 1024, /* 40 KiB of them */
-	WORK_PAGES = 64, /* handed over at once: 256 KiB */
+	ARENA_BLOCKS = 16,
+	WORK_PAGES = 32, /* handed over at once */
 };
 #define OWN_WINDOW    (1ull << 20)
 #define COMPAT_WINDOW (768ull << 10)
@@ -84,6 +85,8 @@ int client_start(const struct client_config *config, struct client **out)
 	ret = init_client(client, config);
 	if (!ret)
 		ret = reader_init(&client->reader, READER_ROOM);
+	if (!ret)
+		ret = arena_new(ARENA_BLOCKS, &client->arena);
 	if (!ret)
 		ret = start_thread(&client->sender_thread, sender_main, client);
 	client->has_sender_thread = !ret;
@@ -165,6 +168,7 @@ void client_stop(struct client *client)
 			close(fd);
 	}
 	reader_fini(&client->reader);
+	arena_free(client->arena);
 	free(client->landings);
 	free(client->posts);
 	free(client->work);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "transport/arena.h"
 #include "transport/channel.h"
 #include "transport/client.h"
 #include "transport/frame.h"
@@ -66,8 +67,9 @@ struct client {
 	STAILQ_HEAD(, saying) sayings;
 	struct client_figures figures;
 
+	struct arena *arena; /* the link thread receives into it */
 	_Atomic uint64_t undelivered; /* bytes pushed and not released */
-	_Atomic bool is_waiting;      /* the link thread, for the above to fall */
+	_Atomic bool is_waiting;      /* the link thread, for room in the above */
 
 	/* The engine's. */
 	struct channel *engine_demand;

@@ -19,6 +19,7 @@
 
 #include "transport/client_impl.h"
 #include "util/log.h"
+#include "util/priority.h"
 #include "util/scope.h"
 
 enum {
@@ -30,8 +31,11 @@ enum {
 	DEAD_COMPAT_MS = 900000, /* CRIU's: a dropped link is the end */
 	BULK_QUEUE = 1 << 20,
 	SAY_MS = 30000,
+	READER_ROOM = 128 << 10,
+	LARGE_PAYLOAD = 16 << 10,
 };
 #define UNDELIVERED_MAX (64ull << 20)
+#define ROOM_NS		50000000
 
 void client_signal(int fd)
 {
@@ -243,43 +247,109 @@ void client_post(struct client *client, struct landing *landing, const struct la
 		client_signal(client->event_fd);
 }
 
-/* Not more than the engine can take; demand does not pass here. */
-static void wait_for_room(struct client *client)
+static bool is_too_much(struct client *client)
 {
-	pthread_mutex_lock(&client->lock);
-	atomic_store(&client->is_waiting, true);
-	while (client->state == LINK_UP && !client->is_stopping && !client->is_moved &&
-	       atomic_load(&client->undelivered) > UNDELIVERED_MAX)
-		pthread_cond_wait(&client->changed, &client->lock);
-	atomic_store(&client->is_waiting, false);
-	pthread_mutex_unlock(&client->lock);
+	return atomic_load(&client->undelivered) > UNDELIVERED_MAX ||
+	       !arena_has_room(client->arena);
 }
 
-static int take_pages(struct client *client, const struct wire_frame *frame, const void *payload,
-		      uint8_t *unpacked, struct landing **last)
+/*
+ * Not more than the engine can take; demand does not pass here. -ETIMEDOUT: pages that cannot be
+ * delivered yet may be keeping whole blocks of the arena. -EPIPE: the link is over.
+ */
+static int wait_for_room(struct client *client)
 {
-	enum landing_what what = LANDING_STORE_BYTES;
-	struct landing_slots slots;
+	struct timespec deadline;
+	bool is_over = false;
+	int ret = 0;
 
-	if (!*last || landing_object(*last) != frame->object)
-		*last = client_find_landing(client, frame->object);
-	if (!*last)
-		return -EPROTO;
-	if (frame->type != WIRE_F_PAGES)
-		what = frame->type == WIRE_F_ZERO ? LANDING_STORE_ZEROS : LANDING_STORE_GONE;
-	if (frame->flags & WIRE_LZ4) {
-		int ret = frame_unpack(frame, payload, unpacked);
-
-		if (ret)
-			return ret;
-		payload = unpacked;
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += (deadline.tv_nsec + ROOM_NS) / 1000000000;
+	deadline.tv_nsec = (deadline.tv_nsec + ROOM_NS) % 1000000000;
+	pthread_mutex_lock(&client->lock);
+	atomic_store(&client->is_waiting, true);
+	while (!ret && !is_over && is_too_much(client)) {
+		ret = pthread_cond_timedwait(&client->changed, &client->lock, &deadline);
+		is_over = client->state != LINK_UP || client->is_stopping || client->is_moved;
 	}
-	landing_store(*last, frame->vaddr, frame->nr_pages, what, payload, &slots);
-	if (slots.count)
-		client_post(client, *last, &slots);
-	if (atomic_load(&client->undelivered) > UNDELIVERED_MAX)
-		wait_for_room(client);
+	atomic_store(&client->is_waiting, false);
+	pthread_mutex_unlock(&client->lock);
+	return is_over ? -EPIPE : -ret;
+}
+
+/* What a bulk connection is received with. */
+struct bulk_reader {
+	struct reader reader;
+	struct frame_rules rules;
+	uint8_t *packed; /* a payload that does not lie in the arena */
+	struct landing *last;
+};
+
+/* Where the frame's pages are to lie: in the arena, or NULL. */
+static int find_room(struct client *client, const struct wire_frame *frame, uint8_t **room)
+{
+	size_t len = (size_t)frame->nr_pages * WIRE_PAGE;
+	bool is_full = atomic_load(&client->undelivered) > UNDELIVERED_MAX;
+	int ret = 0;
+
+	*room = is_full ? NULL : arena_reserve(client->arena, len);
+	while (!*room && (!ret || is_full)) {
+		ret = wait_for_room(client);
+		if (ret && ret != -ETIMEDOUT)
+			return ret;
+		is_full = atomic_load(&client->undelivered) > UNDELIVERED_MAX;
+		if (!is_full)
+			*room = arena_reserve(client->arena, len);
+	}
 	return 0;
+}
+
+/* Pages with bytes. */
+static int take_bytes(struct client *client, struct bulk_reader *in, struct channel *channel,
+		      const struct wire_frame *frame, struct landing_slots *slots)
+{
+	bool is_packed = frame->flags & WIRE_LZ4;
+	uint8_t *room, *pages;
+	int ret = find_room(client, frame, &room);
+
+	if (ret)
+		return ret;
+	pages = room ? room : in->packed + WIRE_PAYLOAD_MAX;
+	ret = reader_payload(&in->reader, channel, &in->rules, -1, frame,
+			     is_packed ? in->packed : pages);
+	if (!ret && is_packed)
+		ret = frame_unpack(frame, in->packed, pages);
+	if (ret)
+		return ret;
+	if (room) {
+		arena_keep(client->arena, frame->nr_pages);
+		landing_adopt(in->last, frame->vaddr, frame->nr_pages, client->arena, room, slots);
+	} else {
+		landing_store(in->last, frame->vaddr, frame->nr_pages, LANDING_STORE_BYTES, pages,
+			      slots);
+	}
+	return 0;
+}
+
+static int take_pages(struct client *client, struct bulk_reader *in, struct channel *channel,
+		      const struct wire_frame *frame)
+{
+	struct landing_slots slots;
+	int ret = 0;
+
+	if (!in->last || landing_object(in->last) != frame->object)
+		in->last = client_find_landing(client, frame->object);
+	if (!in->last)
+		return -EPROTO;
+	if (frame->type == WIRE_F_PAGES)
+		ret = take_bytes(client, in, channel, frame, &slots);
+	else
+		landing_store(in->last, frame->vaddr, frame->nr_pages,
+			      frame->type == WIRE_F_ZERO ? LANDING_STORE_ZEROS : LANDING_STORE_GONE,
+			      NULL, &slots);
+	if (!ret && slots.count)
+		client_post(client, in->last, &slots);
+	return ret;
 }
 
 static void say(struct client *client, unsigned int type, uint32_t seq)
@@ -303,34 +373,52 @@ static void note_bye(struct client *client)
 	pthread_mutex_unlock(&client->lock);
 }
 
+/* One frame; those without pages too. */
+static int take_frame(struct client *client, struct bulk_reader *in, struct channel *channel)
+{
+	struct wire_frame frame;
+	int ret = reader_header(&in->reader, channel, &in->rules, -1, &frame);
+
+	/* What has a payload is checked when that is here. */
+	if (!ret && !frame.payload)
+		ret = frame_check_payload(&in->rules, &frame, NULL);
+	if (ret)
+		return ret;
+	/* Small ones are read many at once, large ones straight to where they are to lie. */
+	in->reader.is_exact = frame.payload >= LARGE_PAYLOAD;
+	switch (frame.type) {
+	case WIRE_F_PAGES:
+	case WIRE_F_ZERO:
+	case WIRE_F_GONE:
+		return take_pages(client, in, channel, &frame);
+	case WIRE_F_PING:
+		say(client, WIRE_F_PONG, frame.seq);
+		return 0;
+	case WIRE_F_BYE:
+		note_bye(client);
+		return 0;
+	case WIRE_F_END:
+		log_debug("%s: all that was owed is sent", channel_peer(channel));
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 /* Until the connection ends. */
 static int receive_bulk(struct client *client, struct channel *channel)
 {
-	struct frame_rules rules = { WIRE_BULK, true, client->features };
-	uint8_t *unpacked = malloc(WIRE_PAGES_MAX * WIRE_PAGE);
-	struct landing *last = NULL;
-	struct reader reader;
-	int ret = reader_init(&reader, 2u << 20);
+	struct bulk_reader in = { .rules = { WIRE_BULK, true, client->features } };
+	int ret = reader_init(&in.reader, READER_ROOM);
 
-	while (!ret && unpacked) {
-		struct wire_frame frame;
-		const void *payload;
-
-		ret = reader_frame(&reader, channel, &rules, -1, &frame, &payload);
-		if (ret)
-			break;
-		if (frame.type == WIRE_F_PING)
-			say(client, WIRE_F_PONG, frame.seq);
-		else if (frame.type == WIRE_F_BYE)
-			note_bye(client);
-		else if (frame.type == WIRE_F_END)
-			log_debug("%s: all that was owed is sent", channel_peer(channel));
-		else if (frame.type != WIRE_F_PONG)
-			ret = take_pages(client, &frame, payload, unpacked, &last);
-	}
-	reader_fini(&reader);
-	free(unpacked);
-	return ret ? ret : -ENOMEM;
+	in.packed = malloc(WIRE_PAYLOAD_MAX + WIRE_PAGES_MAX * WIRE_PAGE);
+	if (!in.packed)
+		ret = -ENOMEM;
+	while (!ret)
+		ret = take_frame(client, &in, channel);
+	reader_fini(&in.reader);
+	free(in.packed);
+	return ret;
 }
 
 /* ---- the link's life ------------------------------------------------------------------ */
@@ -460,6 +548,7 @@ void *link_main(void *arg)
 	int backoff = BACKOFF_MIN_MS;
 	bool ever_up = false;
 
+	priority_bulk();
 	while (!must_stop(client)) {
 		bool was_up = false;
 		int ret = live_once(client, &was_up);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "transport/arena.h"
 #include "transport/wire.h"
 #include "util/bisect.h"
 
@@ -30,7 +31,9 @@ struct landing {
 	/* claimed is set before a page is written, present when it is whole. */
 	word *claimed, *present, *zero, *gone;
 	uint64_t *asked;
-	word *words; /* all of the above */
+	struct arena *arena;
+	const uint8_t **adopted; /* per slot: where in the arena; NULL: not there */
+	word *words;		 /* all of the above */
 };
 
 /* ---- bits -------------------------------------------------------------------- */
@@ -87,7 +90,8 @@ static int make_slots(struct landing *landing)
 	if (landing->nr_slots > SIZE_MAX / 2 / WIRE_PAGE)
 		return -ENOMEM;
 	landing->words = calloc(5 * nr_words, sizeof(word));
-	if (!landing->words)
+	landing->adopted = calloc(landing->nr_slots + 1, sizeof(*landing->adopted));
+	if (!landing->words || !landing->adopted)
 		return -ENOMEM;
 	landing->claimed = landing->words;
 	landing->present = landing->claimed + nr_words;
@@ -103,7 +107,8 @@ static int make_slots(struct landing *landing)
 		landing->base = NULL;
 		return -errno;
 	}
-	/* Pages come and go one by one. */
+	/* Pages come and go one by one; locked ones (mlockall) would not go. */
+	munlock(landing->base, landing->size);
 	madvise(landing->base, landing->size, MADV_NOHUGEPAGE);
 	madvise(landing->base, landing->size, MADV_DONTDUMP);
 	return 0;
@@ -137,6 +142,7 @@ void landing_free(struct landing *landing)
 	if (landing->base)
 		munmap(landing->base, landing->size);
 	free(landing->words);
+	free(landing->adopted);
 	free(landing->runs);
 	free(landing);
 }
@@ -183,14 +189,20 @@ static bool cut_run(const struct landing *landing, size_t i, uint64_t start, uin
 
 /* ---- receivers ------------------------------------------------------------------ */
 
-static void store_one(struct landing *landing, uint64_t slot, enum landing_what what,
-		      const uint8_t *bytes, struct landing_slots *out)
+enum { STORE_ADOPTED = LANDING_STORE_GONE + 1 };
+
+static bool store_one(struct landing *landing, uint64_t slot, int what, const uint8_t *bytes,
+		      struct landing_slots *out)
 {
 	if (set_bit(landing->claimed, slot))
-		return;
+		return false;
 	switch (what) {
 	case LANDING_STORE_BYTES:
 		memcpy(landing->base + slot * WIRE_PAGE, bytes, WIRE_PAGE);
+		out->bytes += WIRE_PAGE;
+		break;
+	case STORE_ADOPTED:
+		landing->adopted[slot] = bytes;
 		out->bytes += WIRE_PAGE;
 		break;
 	case LANDING_STORE_ZEROS:
@@ -204,12 +216,14 @@ static void store_one(struct landing *landing, uint64_t slot, enum landing_what 
 	if (!out->count)
 		out->first = slot;
 	out->count = slot + 1 - out->first;
+	return true;
 }
 
-void landing_store(struct landing *landing, uint64_t vaddr, uint64_t nr_pages,
-		   enum landing_what what, const void *bytes, struct landing_slots *out)
+/* How many pages were new. */
+static uint64_t store(struct landing *landing, uint64_t vaddr, uint64_t nr_pages, int what,
+		      const void *bytes, struct landing_slots *out)
 {
-	uint64_t end = vaddr + nr_pages * WIRE_PAGE, first, last, at;
+	uint64_t end = vaddr + nr_pages * WIRE_PAGE, first, last, at, stored = 0;
 
 	*out = (struct landing_slots){ 0 };
 	for (size_t i = find_run(landing, vaddr);
@@ -217,11 +231,29 @@ void landing_store(struct landing *landing, uint64_t vaddr, uint64_t nr_pages,
 		const uint8_t *from = bytes ? (const uint8_t *)bytes + (at - vaddr) : NULL;
 
 		for (uint64_t slot = first; slot < last; slot++) {
-			store_one(landing, slot, what, from, out);
+			stored += store_one(landing, slot, what, from, out);
 			if (from)
 				from += WIRE_PAGE;
 		}
 	}
+	return stored;
+}
+
+void landing_store(struct landing *landing, uint64_t vaddr, uint64_t nr_pages,
+		   enum landing_what what, const void *bytes, struct landing_slots *out)
+{
+	store(landing, vaddr, nr_pages, what, bytes, out);
+}
+
+void landing_adopt(struct landing *landing, uint64_t vaddr, uint64_t nr_pages, struct arena *arena,
+		   const uint8_t *bytes, struct landing_slots *out)
+{
+	uint64_t stored;
+
+	landing->arena = arena;
+	stored = store(landing, vaddr, nr_pages, STORE_ADOPTED, bytes, out);
+	if (stored < nr_pages)
+		arena_put(arena, bytes, nr_pages - stored);
 }
 
 /* ---- the engine ------------------------------------------------------------------ */
@@ -233,6 +265,13 @@ static enum landing_state state_of(const struct landing *landing, uint64_t slot)
 	if (has_bit(landing->gone, slot))
 		return LANDING_GONE;
 	return has_bit(landing->zero, slot) ? LANDING_ZEROS : LANDING_BYTES;
+}
+
+static const uint8_t *bytes_of(const struct landing *landing, uint64_t slot)
+{
+	const uint8_t *adopted = landing->adopted[slot];
+
+	return adopted ? adopted : landing->base + slot * WIRE_PAGE;
 }
 
 enum landing_state landing_look(const struct landing *landing, uint64_t vaddr, uint64_t len,
@@ -250,10 +289,13 @@ enum landing_state landing_look(const struct landing *landing, uint64_t vaddr, u
 		return LANDING_HOLE;
 	}
 	state = state_of(landing, first);
-	for (slot = first + 1; slot < last && state_of(landing, slot) == state; slot++)
-		;
+	*bytes = bytes_of(landing, first);
+	for (slot = first + 1; slot < last && state_of(landing, slot) == state; slot++) {
+		if (state == LANDING_BYTES &&
+		    bytes_of(landing, slot) != (const uint8_t *)*bytes + (slot - first) * WIRE_PAGE)
+			break;
+	}
 	*avail = (slot - first) * WIRE_PAGE;
-	*bytes = landing->base + first * WIRE_PAGE;
 	return state;
 }
 
@@ -278,20 +320,36 @@ bool landing_next_run(const struct landing *landing, struct landing_slots *slots
 	return true;
 }
 
+/* Pages [from, to) that are all adopted, or all not, and present no more. */
+static void give_back(struct landing *landing, uint64_t from, uint64_t to)
+{
+	if (!landing->adopted[from]) {
+		madvise(landing->base + from * WIRE_PAGE, (to - from) * WIRE_PAGE, MADV_DONTNEED);
+		return;
+	}
+	for (uint64_t slot = from; slot < to; slot++) {
+		arena_put(landing->arena, landing->adopted[slot], 1);
+		landing->adopted[slot] = NULL;
+	}
+}
+
 /* Only slots that are whole: one that is claimed and not present yet is being written. */
 static uint64_t release_slots(struct landing *landing, uint64_t first, uint64_t last)
 {
 	uint64_t bytes = 0;
 
 	for (uint64_t slot = first; slot < last; slot++) {
+		bool is_adopted = landing->adopted[slot];
 		uint64_t from = slot;
 
-		while (slot < last && state_of(landing, slot) == LANDING_BYTES)
+		while (slot < last && state_of(landing, slot) == LANDING_BYTES &&
+		       !landing->adopted[slot] == !is_adopted)
 			clear_bit(landing->present, slot++);
-		if (slot > from)
-			madvise(landing->base + from * WIRE_PAGE, (slot - from) * WIRE_PAGE,
-				MADV_DONTNEED);
+		if (slot == from)
+			continue;
+		give_back(landing, from, slot);
 		bytes += (slot - from) * WIRE_PAGE;
+		slot--;
 	}
 	return bytes;
 }

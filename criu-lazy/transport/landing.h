@@ -5,11 +5,11 @@
  *
  *   runs of addresses --> slots, side by side     per slot: claimed, present, zero, gone, asked
  *
- * Slots are memory of ours, one page each, so that pages that are neighbours in the image, with
- * whatever holes between them, are neighbours here. Two receivers may bring the same page (pushed
- * and asked for): who claims the slot first writes it, and marks it present when it is whole, so a
- * present page never changes again until the engine releases it. A released slot stays claimed: the
- * engine releases what nobody owes any more, and a late copy is then dropped.
+ * A slot's page is memory of ours, where neighbours in the image, with whatever holes between them,
+ * are neighbours, or it stays in the arena it was received into. Two receivers may bring the same
+ * page (pushed and asked for): who claims the slot first writes it, and marks it present when it is
+ * whole, so a present page never changes again until the engine releases it. A released slot stays
+ * claimed: the engine releases what nobody owes any more, and a late copy is then dropped.
  *
  * landing_store() is for any thread, everything else for the engine's.
  */
@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct landing;
 
 /* Pages the source has: byte address (or offset in the segment), page aligned. */
@@ -59,6 +60,13 @@ enum landing_what { LANDING_STORE_BYTES, LANDING_STORE_ZEROS, LANDING_STORE_GONE
  */
 void landing_store(struct landing *landing, uint64_t vaddr, uint64_t nr_pages,
 		   enum landing_what what, const void *bytes, struct landing_slots *out);
+
+/*
+ * The same of pages that lie in the arena already, kept there; those of them that are dropped or
+ * released are put back. All calls for one landing name the same arena, which outlives its pages.
+ */
+void landing_adopt(struct landing *landing, uint64_t vaddr, uint64_t nr_pages, struct arena *arena,
+		   const uint8_t *bytes, struct landing_slots *out);
 
 /*
  * What is known of the page at vaddr; *avail: for how many bytes of [vaddr, vaddr + len) it holds

@@ -44,7 +44,9 @@ int reader_peek(struct reader *reader, struct channel *channel, size_t len, int 
 
 		make_room(reader, len);
 		got = channel_read_some(channel, reader->buffer + reader->end,
-					reader->room - reader->end, timeout_ms);
+					reader->is_exact ? reader->at + len - reader->end
+							 : reader->room - reader->end,
+					timeout_ms);
 		if (got < 0)
 			return (int)got;
 		reader->end += (size_t)got;
@@ -78,4 +80,34 @@ int reader_frame(struct reader *reader, struct channel *channel, const struct fr
 	if (!ret)
 		reader_take(reader, sizeof(*frame) + frame->payload);
 	return ret;
+}
+
+int reader_header(struct reader *reader, struct channel *channel, const struct frame_rules *rules,
+		  int timeout_ms, struct wire_frame *frame)
+{
+	const void *bytes;
+	int ret = reader_peek(reader, channel, sizeof(*frame), timeout_ms, &bytes);
+
+	if (ret)
+		return ret;
+	memcpy(frame, bytes, sizeof(*frame));
+	reader_take(reader, sizeof(*frame));
+	return frame_check(rules, frame);
+}
+
+int reader_payload(struct reader *reader, struct channel *channel, const struct frame_rules *rules,
+		   int timeout_ms, const struct wire_frame *frame, void *to)
+{
+	size_t have = reader->end - reader->at;
+	int ret = 0;
+
+	if (have > frame->payload)
+		have = frame->payload;
+	if (have)
+		memcpy(to, reader->buffer + reader->at, have);
+	reader_take(reader, have);
+	if (have < frame->payload)
+		ret = channel_read(channel, (uint8_t *)to + have, frame->payload - have,
+				   timeout_ms);
+	return ret ? ret : frame_check_payload(rules, frame, to);
 }

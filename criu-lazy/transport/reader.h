@@ -6,6 +6,7 @@
 #ifndef TRANSPORT_READER_H
 #define TRANSPORT_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct reader {
 	uint8_t *buffer;
 	size_t room;
 	size_t at, end; /* what is not handed out yet */
+	bool is_exact;	/* no more is read than asked for */
 };
 
 /* room: more than the longest message. -ENOMEM. */
@@ -37,5 +39,14 @@ void reader_take(struct reader *reader, size_t len);
  */
 int reader_frame(struct reader *reader, struct channel *channel, const struct frame_rules *rules,
 		 int timeout_ms, struct wire_frame *frame, const void **payload);
+
+/*
+ * The same in two steps, for a payload that is to lie elsewhere: at `to`, frame->payload bytes. A
+ * reader that is_exact leaves it in the channel until then.
+ */
+int reader_header(struct reader *reader, struct channel *channel, const struct frame_rules *rules,
+		  int timeout_ms, struct wire_frame *frame);
+int reader_payload(struct reader *reader, struct channel *channel, const struct frame_rules *rules,
+		   int timeout_ms, const struct wire_frame *frame, void *to);
 
 #endif

@@ -12,11 +12,12 @@
 #include "transport/server_impl.h"
 #include "transport/zero.h"
 #include "util/log.h"
+#include "util/priority.h"
 #include "util/scope.h"
 
 enum {
 	PIECE_MIN = 16, /* pages */
-	PIECE_MAX = WIRE_PAGES_MAX,
+	PIECE_MAX = 32,
 	PRIORITY_MAX = 1 << 20, /* ranges that a client may have queued */
 	PACK_RATIO = 8,		/* compressed must be below 7/8 */
 	PACK_SAMPLE = 64,	/* pieces between two tries when it does not pay */
@@ -390,6 +391,7 @@ int bulk_serve(struct connection *connection, struct session *session, uint32_t 
 
 	if (!buf || !packed || !ranges)
 		return -ENOMEM;
+	priority_bulk();
 	session_forget(bulk.server, session); /* it says anew what it lacks */
 	return serve(&bulk);
 }

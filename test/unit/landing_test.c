@@ -2,6 +2,7 @@
 /* The landing store: claims, runs with holes, release, what is asked for. */
 #include <string.h>
 
+#include "transport/arena.h"
 #include "transport/landing.h"
 #include "transport/wire.h"
 #include "unit.h"
@@ -151,8 +152,47 @@ static void test_lose(void)
 	landing_free(landing);
 }
 
+static void test_adopt(void)
+{
+	struct landing *landing = make();
+	struct landing_slots slots;
+	struct arena *arena;
+	static uint8_t bytes[P];
+	const void *found;
+	uint64_t avail;
+	uint8_t *room;
+
+	check_eq(arena_new(1, &arena), 0);
+	landing_store(landing, 0x11000, 1, LANDING_STORE_BYTES, bytes, &slots);
+	room = arena_reserve(arena, 8 * P);
+	memset(room, 3, 8 * P);
+	arena_keep(arena, 8);
+	/* One page came before, four are not ours. */
+	landing_adopt(landing, 0x10000, 8, arena, room, &slots);
+	check_eq(slots.first, 0);
+	check_eq(slots.count, 4);
+	check_eq(slots.bytes, 3 * P);
+	check_eq(landing_look(landing, 0x10000, 4 * P, &avail, &found), LANDING_BYTES);
+	check_eq(avail, P);
+	check(found == room);
+	check_eq(landing_look(landing, 0x11000, 4 * P, &avail, &found), LANDING_BYTES);
+	check_eq(avail, P);
+	check(found != room + P);
+	check_eq(landing_look(landing, 0x12000, 4 * P, &avail, &found), LANDING_BYTES);
+	check_eq(avail, 2 * P);
+	check(found == room + 2 * P);
+	check(!arena_reserve(arena, ARENA_BLOCK));
+	check_eq(landing_release(landing, 0x12000, 2 * P), 2 * P);
+	check(!arena_reserve(arena, ARENA_BLOCK));
+	check_eq(landing_release(landing, 0x10000, 2 * P), 2 * P);
+	check(arena_reserve(arena, ARENA_BLOCK) == room);
+	landing_free(landing);
+	arena_free(arena);
+}
+
 int main(void)
 {
+	test_adopt();
 	test_hostile_runs();
 	test_store_once();
 	test_slots_to_runs();
