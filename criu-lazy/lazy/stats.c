@@ -24,6 +24,8 @@ void stats_latency(struct lazy_stats *stats, uint64_t ns)
 	int bucket = ns ? 63 - __builtin_clzll(ns) : 0;
 
 	stats->latency[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1]++;
+	if (!stats->first_answer)
+		stats->first_answer = lazy_now();
 	if (ns > stats->latency_max)
 		stats->latency_max = ns;
 }
@@ -106,8 +108,10 @@ static void put_json(FILE *out, struct lazyd *lazyd, bool is_done)
 		"  \"events\": { \"fork\": %" PRIu64 ", \"remap\": %" PRIu64
 		", \"remove\": %" PRIu64 ", \"unmap\": %" PRIu64 " },\n",
 		stats->events[0], stats->events[1], stats->events[2], stats->events[3]);
-	fprintf(out, "  \"faults\": %" PRIu64 ",\n  \"faults_parked\": %" PRIu64 ",\n",
-		stats->faults, stats->parked);
+	fprintf(out,
+		"  \"faults\": %" PRIu64 ",\n  \"faults_parked\": %" PRIu64
+		",\n  \"first_answer_at_us\": %" PRIu64 ",\n",
+		stats->faults, stats->parked, stats->first_answer / NS_PER_US);
 	put_latency(out, stats);
 	fprintf(out, "\n}\n");
 }

@@ -13,10 +13,11 @@ enum lazy_cause { CAUSE_DEMAND, CAUSE_NEIGHBOUR, CAUSE_BACKGROUND, CAUSE_EAGER, 
 enum { LATENCY_BUCKETS = 32 };
 
 struct lazy_stats {
-	uint64_t start;	    /* ns: the first hello */
-	uint64_t complete;  /* ns: the last owed page; 0 before */
-	uint64_t announced; /* pages owed at the hellos, of 4 KiB */
-	uint64_t forked;    /* added by forks */
+	uint64_t start;	       /* ns: the first hello */
+	uint64_t complete;     /* ns: the last owed page; 0 before */
+	uint64_t first_answer; /* ns: the first fault that was answered; 0 before */
+	uint64_t announced;    /* pages owed at the hellos, of 4 KiB */
+	uint64_t forked;       /* added by forks */
 	uint64_t pages[CAUSE_COUNT];
 	uint64_t zero_pages; /* faults answered with zeros */
 	uint64_t dropped;    /* unmapped, discarded or with a task that ended */
