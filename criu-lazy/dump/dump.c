@@ -41,11 +41,12 @@ static void note_signal(int sig)
 
 	stop_signal = sig;
 	if (worker_pid)
-		kill(worker_pid, SIGTERM);
+		kill(worker_pid, sig == SIGUSR1 ? SIGUSR1 : SIGTERM);
 	errno = saved;
 }
 
-static const int watched_signals[] = { SIGTERM, SIGINT, SIGHUP };
+/* SIGUSR1: the destination runs nothing, whatever it was given; the tree runs on. */
+static const int watched_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 enum { WATCHED = sizeof(watched_signals) / sizeof(watched_signals[0]) };
 
 static void watch_signals(struct sigaction old[WATCHED])
@@ -144,7 +145,7 @@ static void undo_freezer(void *arg, bool failed)
 static void undo_freeze(void *arg, bool failed)
 {
 	struct dump *dump = arg;
-	bool is_elsewhere = failed && lazy_serve_has_delivered(dump);
+	bool is_elsewhere = failed && stop_signal != SIGUSR1 && lazy_serve_has_delivered(dump);
 
 	if (is_elsewhere)
 		log_err("dump: the tree is left stopped: part of its pages went to a destination, "
@@ -411,7 +412,7 @@ static int wait_worker(pid_t pid)
 
 	worker_pid = pid;
 	if (stop_signal) /* it came before we knew whom to tell */
-		kill(pid, SIGTERM);
+		kill(pid, stop_signal == SIGUSR1 ? SIGUSR1 : SIGTERM);
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
 			return log_errno("dump: wait for process %d", pid);

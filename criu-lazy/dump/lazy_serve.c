@@ -121,7 +121,8 @@ static void make_room(void *arg)
 	scoped_free int *mem_fds = calloc(lazy->nr_tasks + 1, sizeof(*mem_fds));
 	int ret;
 
-	if (dump->opts->final_state != FINAL_KILL || !keeper_is_wanted(dump->tree.root) || !mem_fds)
+	if (dump->opts->final_state != FINAL_KILL || dump->opts->keep_tree ||
+	    !keeper_is_wanted(dump->tree.root) || !mem_fds)
 		return;
 	for (size_t i = 0; i < lazy->nr_tasks; i++)
 		mem_fds[i] = -1;

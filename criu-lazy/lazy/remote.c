@@ -532,7 +532,8 @@ void remote_close(struct lazyd *lazyd)
 
 	if (!remote)
 		return;
-	if (remote->client && (lazyd->any_complete || lazyd->is_restored) && !lazyd->error &&
+	if (remote->client && !lazyd->error &&
+	    (lazyd->is_restored || (lazyd->any_complete && !lazyd->opts->awaits_restore)) &&
 	    !client_is_gone(remote->client))
 		client_finish(remote->client, FINISH_MS);
 	client_stop(remote->client);

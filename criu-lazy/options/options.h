@@ -98,6 +98,12 @@ struct options {
 	bool keep_serving;	/* --keep-serving */
 	uint64_t max_bandwidth; /* --max-bandwidth, bytes per second; 0: no limit */
 	enum compress_mode compress;
+	char *to_host, *rsh;		/* --to, --rsh */
+	char *remote_criu, *remote_dir; /* --remote-criu, --remote-dir */
+	struct string_list remote_options;
+	/* Set by migrate, not by the user. */
+	bool keep_tree;	     /* dump --lazy-pages: nobody wants its pids here, so no keepers */
+	bool awaits_restore; /* lazy-pages: the source is done only after "restored" */
 };
 
 /* options/options.c. Defaults; owns nothing yet. */
