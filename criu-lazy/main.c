@@ -27,8 +27,9 @@ static const struct command command_cpuinfo = {
 
 static const struct command *const commands[] = {
 	/* clang-format off: a row each */
-	&command_dump, &command_restore,  &command_lazy_pages,	&command_check, &command_service,
-	&command_swrk, &command_pre_dump, &command_page_server, &command_dedup, &command_cpuinfo,
+	&command_dump,	  &command_restore, &command_lazy_pages, &command_check,
+	&command_service, &command_swrk,    &command_pre_dump,	 &command_page_server,
+	&command_dedup,	  &command_cpuinfo, &command_migrate,	 &command_migrate_receive,
 	/* clang-format on */
 };
 enum { COMMANDS_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -23,6 +23,6 @@ struct command {
 int command_setup(const struct command *command, struct options *opts);
 
 extern const struct command command_page_server, command_dump, command_restore, command_lazy_pages,
-	command_check, command_service, command_swrk;
+	command_check, command_service, command_swrk, command_migrate, command_migrate_receive;
 
 #endif

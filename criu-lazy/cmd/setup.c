@@ -74,7 +74,7 @@ int command_setup(const struct command *command, struct options *opts)
 	struct utsname host;
 	int ret = 0;
 
-	if (command->uses_images)
+	if (command->uses_images || opts->images_dir)
 		ret = make_absolute(&opts->images_dir, "images");
 	if (!ret && opts->work_dir)
 		ret = make_absolute(&opts->work_dir, "work");

@@ -37,6 +37,7 @@ const char *const option_group_names[GROUPS_COUNT] = {
 	[GROUP_LOG] = "Logging",
 	[GROUP_MEMORY] = "Memory dumping",
 	[GROUP_SERVER] = "Servers",
+	[GROUP_MIGRATE] = "Migration",
 	[GROUP_CONFIG] = "Configuration files",
 	[GROUP_OTHER] = "Other",
 };
@@ -209,6 +210,16 @@ const struct option_spec option_table[] = {
 	      HELP("bytes per second for pages that nobody waits for (K, M, G)")),
 	CALL(SERVER, 0, "compress", REQUIRED, "HOW", apply_compress,
 	     HELP("pages on the wire: auto (default), lz4 or none")),
+
+	VALUE(MIGRATE, 0, "to", STRING, to_host, "HOST", HELP("migrate: the host to move to")),
+	VALUE(MIGRATE, 0, "rsh", STRING, rsh, "COMMAND",
+	      HELP("migrate: what runs a command there (default: ssh)")),
+	VALUE(MIGRATE, 0, "remote-criu", STRING, remote_criu, "WORDS",
+	      HELP("migrate: criu-lazy there, e.g. \"sudo /opt/criu-lazy\" (default: criu-lazy)")),
+	VALUE(MIGRATE, 0, "remote-dir", STRING, remote_dir, "DIR",
+	      HELP("migrate: directory there, to be kept (default: a new one, removed)")),
+	VALUE(MIGRATE, 0, "remote-option", LIST, remote_options, "OPTION",
+	      HELP("migrate: an option for the destination alone")),
 
 	VALUE(CONFIG, 0, "config", STRING, config_file, "FILE", HELP("read options from FILE too")),
 	FLAG(CONFIG, 0, "no-default-config", no_default_config,
