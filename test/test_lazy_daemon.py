@@ -234,8 +234,8 @@ def test_a_fork_waits_for_a_descriptor(victim, program):
 STOP_DAEMON = """#!/bin/sh
 [ "$CRTOOLS_SCRIPT_ACTION" = pre-resume ] || exit 0
 for comm in $(grep -slx 'lazy-.*' /proc/[0-9]*/comm); do
-	pid=$(basename "$(dirname "$comm")")
-	[ "$(readlink "/proc/$pid/cwd")" = "$PWD" ] && kill -STOP "$pid" && echo "$pid" >>stopped
+    pid=$(basename "$(dirname "$comm")")
+    [ "$(readlink "/proc/$pid/cwd")" = "$PWD" ] && kill -STOP "$pid" && echo "$pid" >>stopped
 done
 true
 """

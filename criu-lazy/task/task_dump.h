@@ -28,7 +28,8 @@ void task_dump_free(struct task *task);
 int sched_dump_thread(struct thread *thread, struct sched_facts *out);
 /* Pending signals of one thread, or (shared) of its process. */
 int signals_dump_queue(pid_t tid, bool shared, struct signal_queue *out);
-/* Reads the rseq registration into facts->rseq. 0 (also where the kernel has none) or -errno, logged.
+/* Reads the rseq registration into facts->rseq. 0 (also where the kernel has none) or -errno,
+ * logged.
  */
 int rseq_dump_thread(struct thread *thread, struct thread_facts *facts);
 
