@@ -379,35 +379,16 @@ static void collapse_areas(struct space *space)
 	}
 }
 
-/* Areas side by side at once: a thread may be moving what is one area for it. */
-static void unregister_all(struct space *space)
-{
-	struct owed_area *area = RB_MIN(owed_tree, &space->owed.areas), *next, *first;
-
-	for (; area; area = next) {
-		uint64_t end = area->end;
-
-		first = area;
-		next = RB_NEXT(owed_tree, &space->owed.areas, area);
-		while (next && next->start == end) {
-			end = next->end;
-			next = RB_NEXT(owed_tree, &space->owed.areas, next);
-		}
-		if (!uffd_unregister(space->uffd, first->start, end))
-			continue;
-		for (; area != next; area = RB_NEXT(owed_tree, &space->owed.areas, area))
-			uffd_unregister(space->uffd, area->start, area->end);
-	}
-}
-
-/* Unregister, drain, close: closing over a queued event can leave its thread waiting (UFFD.md 16).
+/*
+ * Closing is what unregisters, all at once: were it done area by area, a thread that moves or grows
+ * one meanwhile, of which we hear late or never, would find it in two, and mremap(2) fails across
+ * two. Events that are still queued are dropped by the kernel, and their callers go on (Linux 4.14,
+ * userfaultfd_release()); nothing is owed that they could change.
  */
-static void disarm(struct lazyd *lazyd, struct space *space)
+static void disarm(struct space *space)
 {
-	struct fault faults[FAULTS_MAX];
-
-	unregister_all(space);
-	read_messages(lazyd, space, faults);
+	close(space->uffd);
+	space->uffd = -1;
 }
 
 void space_end(struct lazyd *lazyd, struct space *space)
@@ -415,11 +396,9 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	fill_reap(lazyd, space);
 	if (space->slot >= 0)
 		journal_set_done(lazyd->journal, space->slot);
-	if (!space->is_gone)
-		disarm(lazyd, space);
 	orphan_children(lazyd, space);
 	lazyd->stats.dropped += space->owed.dropped + owed_count(&space->owed);
-	close(space->uffd);
+	disarm(space);
 	if (!space->is_gone)
 		collapse_areas(space);
 	if (space->slot >= 0)

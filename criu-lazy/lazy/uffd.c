@@ -63,13 +63,6 @@ int uffd_register(int uffd, uint64_t start, uint64_t end)
 	return result(ioctl(uffd, UFFDIO_REGISTER, &args));
 }
 
-int uffd_unregister(int uffd, uint64_t start, uint64_t end)
-{
-	struct uffdio_range range = { .start = start, .len = end - start };
-
-	return result(ioctl(uffd, UFFDIO_UNREGISTER, &range));
-}
-
 int uffd_wake(int uffd, uint64_t start, uint64_t end)
 {
 	struct uffdio_range range = { .start = start, .len = end - start };

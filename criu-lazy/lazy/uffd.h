@@ -24,7 +24,6 @@ int uffd_probe_features(uint64_t *features);
 /* The handshake on a descriptor received. */
 int uffd_enable(int uffd, uint64_t features);
 int uffd_register(int uffd, uint64_t start, uint64_t end);
-int uffd_unregister(int uffd, uint64_t start, uint64_t end);
 int uffd_wake(int uffd, uint64_t start, uint64_t end);
 
 /* Installs pages; *done is the progress in bytes, also when an error is returned. */
