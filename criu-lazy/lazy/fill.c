@@ -70,10 +70,12 @@ static bool extend_area(struct space *space, const struct owed_area *near, uint6
 
 	grown.start = start;
 	grown.end = end;
-	if (near->kind == LAZY_RANGE_SHMEM) /* more of the segment, which may be owed */
+	if (near->kind == LAZY_RANGE_SHMEM) { /* more of the segment, which may be owed */
 		grown.image = near->image + (start - near->start);
-	else
+		space->is_idle = false;
+	} else {
 		grown.bits = NULL;
+	}
 	return !owed_add(&space->owed, &grown);
 }
 
@@ -471,7 +473,9 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 		if (space->solo_sweeps)
 			space->solo_sweeps--;
 		space->is_swept = true;
-		space->is_idle = space->has_absent && !space->has_progress;
+		/* The rest of a segment comes by way of others, or when it is mapped. */
+		space->is_idle = !space->has_progress &&
+				 (space->has_absent || !owed_has_any(&space->owed, 0, UINT64_MAX));
 		space->has_absent = space->has_progress = false;
 		return true;
 	}

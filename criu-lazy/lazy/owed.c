@@ -398,10 +398,13 @@ static struct owed_bits *fork_bits(const struct owed_area *area)
 	return bits;
 }
 
+/* A mapping of a segment may grow (mremap(2)) into what it does not map yet. */
 static bool area_owes(struct owed_area *area)
 {
 	struct owed_run run;
 
+	if (area->kind == LAZY_RANGE_SHMEM)
+		return area->bits && area->bits->nr_owed;
 	return owed_area_run(area, area->start, 0, &run);
 }
 

@@ -114,9 +114,12 @@ int owed_fork(struct owed *parent, struct owed *child);
 /* Is anything owed in [start, end), of shared segments too? */
 bool owed_has_any(struct owed *owed, uint64_t start, uint64_t end);
 
-/* Private pages owed, and whether anything is owed at all (shared segments too). O(areas + bits).
- */
+/* Private pages owed. O(areas + bits). */
 uint64_t owed_count(struct owed *owed);
+/*
+ * Can nothing be owed to it any more? Shared segments count as a whole: a mapping grows in place
+ * without an event, into parts that others have yet to bring, and must be registered there.
+ */
 bool owed_is_empty(struct owed *owed);
 
 RB_PROTOTYPE(owed_tree, owed_area, link, owed_area_compare)

@@ -219,6 +219,34 @@ static void shared_segment(void)
 	owed_bits_put(bits);
 }
 
+/* Who maps a part that is there may map more of it any time, and so may its children. */
+static void growing_mapping(void)
+{
+	struct owed_bits *bits = owed_bits_new(0, 16 * PAGE, PAGE, NULL);
+	struct owed_area area = { .start = 0x100000,
+				  .end = 0x101000,
+				  .page_size = PAGE,
+				  .kind = LAZY_RANGE_SHMEM,
+				  .bits = bits };
+	struct owed owed, child;
+
+	owed_init(&owed);
+	owed_init(&child);
+	owed_bits_set(bits, 0, 2 * PAGE);
+	check_eq(owed_add(&owed, &area), 0);
+	check_eq(owed_done(owed_find(&owed, area.start), area.start, area.end), 1);
+	check(!owed_has_any(&owed, 0, UINT64_MAX));
+	check(!owed_is_empty(&owed));
+	check_eq(owed_fork(&owed, &child), 0);
+	check(!owed_is_empty(&child));
+	owed_bits_clear(bits, PAGE, PAGE);
+	check(owed_is_empty(&owed));
+	check(owed_is_empty(&child));
+	owed_fini(&owed);
+	owed_fini(&child);
+	owed_bits_put(bits);
+}
+
 /* A reservation: something at its start, and a gap without bits that moves and forks with it. */
 static void large_gap(void)
 {
@@ -292,6 +320,7 @@ int main(void)
 	for (uint32_t i = 0; i < ROUNDS; i++)
 		random_walk(i * 7919 + 1);
 	shared_segment();
+	growing_mapping();
 	large_gap();
 	many_single_pages();
 	return 0;
