@@ -100,6 +100,7 @@ struct space {
 	uint64_t backoff;	       /* ns: grows while EAGAIN lasts */
 	struct stream streams[SPACE_STREAMS];
 	uint64_t stream_clock;
+	struct blocked blocked;
 	bool has_near; /* some stream has pages to copy */
 	struct parked_fault *parked;
 	size_t nr_parked, parked_room;

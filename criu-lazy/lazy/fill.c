@@ -194,6 +194,8 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 
 	if (!owed_is_owed(area, page))
 		return zero_page(lazyd, space, area, page, is_new);
+	if (is_new)
+		stats_demand(lazyd, space);
 	ret = deliver_run(lazyd, space, &run, CAUSE_DEMAND);
 	if (is_new && lazyd->opts->record_working_set)
 		workset_add(&lazyd->recorded, lazy_source_object(area->bits->source), run.image,
@@ -229,7 +231,7 @@ static void serve_fault(struct lazyd *lazyd, struct space *space, uint64_t addr,
 		     area->start + (addr - area->start) / area->page_size * area->page_size,
 		     is_new);
 	if (deliver_went_well(lazyd, space, ret, addr))
-		stats_latency(&lazyd->stats, lazy_now() - since);
+		stats_answered(lazyd, space, since);
 	else if (!space->is_gone)
 		park(lazyd, space, addr, since, ret == -EINPROGRESS);
 }
@@ -561,7 +563,8 @@ bool fill_workset(struct lazyd *lazyd)
 		source = find_source(lazyd, run->object);
 		if (!source)
 			continue;
-		remote_span(lazyd, source, run->vaddr, run->nr_pages * LAZY_PAGE);
+		remote_span(lazyd, source, run->vaddr, run->nr_pages * LAZY_PAGE,
+			    CAUSE_WORKING_SET);
 		pages += run->nr_pages;
 	}
 	return true;

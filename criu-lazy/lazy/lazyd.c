@@ -261,6 +261,7 @@ static void release(struct lazyd *lazyd)
 
 	workset_fini(&lazyd->workset);
 	workset_fini(&lazyd->recorded);
+	stats_fini(&lazyd->stats);
 	while (lazyd->nr_copiers)
 		copier_stop(&lazyd->copiers[--lazyd->nr_copiers]);
 	while ((segment = SLIST_FIRST(&lazyd->segments))) {

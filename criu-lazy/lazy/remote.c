@@ -104,11 +104,9 @@ void remote_release(struct lazyd *lazyd, struct lazy_source *source, uint64_t im
 
 /* ---- pages that landed ------------------------------------------------------------ */
 
-void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len)
+void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len,
+		 enum lazy_cause cause)
 {
-	enum lazy_cause cause = !lazyd->remote || !lazyd->remote->is_answer ? CAUSE_BACKGROUND
-				: len == LAZY_PAGE			    ? CAUSE_DEMAND
-									    : CAUSE_NEIGHBOUR;
 	struct space *space;
 
 	TAILQ_FOREACH (space, &lazyd->spaces, link) {
@@ -127,6 +125,16 @@ void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image
 	}
 }
 
+static void deliver_landed(struct lazyd *lazyd, struct lazy_source *source, uint64_t image,
+			   uint64_t len)
+{
+	enum lazy_cause cause = !lazyd->remote->is_answer ? CAUSE_BACKGROUND
+				: len == LAZY_PAGE	  ? CAUSE_DEMAND
+							  : CAUSE_NEIGHBOUR;
+
+	remote_span(lazyd, source, image, len, cause);
+}
+
 static void landed(void *ctx, struct landing *landing, struct landing_slots slots)
 {
 	struct lazy_source *source = landing_owner(landing);
@@ -138,7 +146,7 @@ static void landed(void *ctx, struct landing *landing, struct landing_slots slot
 
 	while (landing_next_run(landing, &slots, &run)) {
 		if (end && (run.vaddr > end + SPAN_GAP || run.vaddr < start)) {
-			remote_span(lazyd, source, start, end - start);
+			deliver_landed(lazyd, source, start, end - start);
 			end = 0;
 		}
 		if (!end)
@@ -146,7 +154,7 @@ static void landed(void *ctx, struct landing *landing, struct landing_slots slot
 		end = run.vaddr + run.nr_pages * LAZY_PAGE;
 	}
 	if (end)
-		remote_span(lazyd, source, start, end - start);
+		deliver_landed(lazyd, source, start, end - start);
 	while (!any_owed && landing_next_run(landing, &rest, &run))
 		any_owed = is_owed(lazyd, source, run.vaddr, run.nr_pages * LAZY_PAGE);
 	if (!any_owed) {
@@ -461,6 +469,14 @@ int remote_rate(struct lazyd *lazyd, uint64_t bytes_per_second)
 	return lazyd->remote ? client_say_rate(lazyd->remote->client, bytes_per_second) : -ENOTCONN;
 }
 
+void remote_figures(struct lazyd *lazyd)
+{
+	if (!lazyd->remote || !lazyd->remote->client)
+		return;
+	client_figures(lazyd->remote->client, &lazyd->stats.source);
+	lazyd->stats.has_source = true;
+}
+
 /* ---- begin and end --------------------------------------------------------------------- */
 
 int remote_add(struct lazyd *lazyd, struct lazy_source *source)
@@ -536,6 +552,7 @@ void remote_close(struct lazyd *lazyd)
 	    (lazyd->is_restored || (lazyd->any_complete && !lazyd->opts->awaits_restore)) &&
 	    !client_is_gone(remote->client))
 		client_finish(remote->client, FINISH_MS);
+	remote_figures(lazyd);
 	client_stop(remote->client);
 	tls_context_free(remote->tls);
 	hot_fini(&remote->hot);

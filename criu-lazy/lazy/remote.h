@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lazy/stats.h"
+
 struct lazyd;
 struct lazy_source;
 struct space;
@@ -28,10 +30,14 @@ int remote_add(struct lazyd *lazyd, struct lazy_source *source);
 void remote_push(struct lazyd *lazyd);
 
 /* Delivers what is here of an image range to every space that owes it. */
-void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len);
+void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len,
+		 enum lazy_cause cause);
 /* control.h */
 int remote_move(struct lazyd *lazyd, const char *host, uint16_t port);
 int remote_rate(struct lazyd *lazyd, uint64_t bytes_per_second);
+
+/* Brings stats.source up to date. */
+void remote_figures(struct lazyd *lazyd);
 
 /* epoll says so. */
 void remote_ready(struct lazyd *lazyd);

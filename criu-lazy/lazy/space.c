@@ -297,7 +297,7 @@ void space_read(struct lazyd *lazyd, struct space *space)
 	if (space->is_forked && !space->host_pid)
 		space_find_pid(lazyd, space, (pid_t)faults[0].tid);
 	lazyd->last_fault = now;
-	lazyd->stats.faults += count;
+	stats_faults(lazyd, space, count);
 	for (size_t i = 0; i < count && !space->is_gone; i++)
 		fill_fault(lazyd, space, faults[i].addr, now);
 }
@@ -407,6 +407,7 @@ void space_end(struct lazyd *lazyd, struct space *space)
 		close(space->pidfd);
 	if (space->pagemap_fd >= 0)
 		close(space->pagemap_fd);
+	stats_space_ended(lazyd, space);
 	owed_fini(&space->owed);
 	free(space->parked);
 	free(space->collapse);

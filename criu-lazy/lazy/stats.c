@@ -11,6 +11,7 @@
 
 #include "image/image.h"
 #include "lazy/engine.h"
+#include "lazy/remote.h"
 #include "stats.pb-c.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -19,7 +20,19 @@
 
 enum { BAR_WIDTH = 30, NS_PER_US = 1000 };
 
-void stats_latency(struct lazy_stats *stats, uint64_t ns)
+void stats_faults(struct lazyd *lazyd, struct space *space, size_t count)
+{
+	lazyd->stats.faults += count;
+	space->blocked.faults += count;
+}
+
+void stats_demand(struct lazyd *lazyd, struct space *space)
+{
+	lazyd->stats.demand_faults++;
+	space->blocked.demand_faults++;
+}
+
+static void add_latency(struct lazy_stats *stats, uint64_t ns)
 {
 	int bucket = ns ? 63 - __builtin_clzll(ns) : 0;
 
@@ -28,6 +41,42 @@ void stats_latency(struct lazy_stats *stats, uint64_t ns)
 		stats->first_answer = lazy_now();
 	if (ns > stats->latency_max)
 		stats->latency_max = ns;
+}
+
+void stats_answered(struct lazyd *lazyd, struct space *space, uint64_t since)
+{
+	uint64_t ns = lazy_now() - since;
+
+	add_latency(&lazyd->stats, ns);
+	space->blocked.ns += ns;
+	if (ns > space->blocked.longest)
+		space->blocked.longest = ns;
+}
+
+void stats_space_ended(struct lazyd *lazyd, const struct space *space)
+{
+	struct lazy_stats *stats = &lazyd->stats;
+	struct stats_task *grown;
+
+	if (stats->nr_tasks == STATS_TASKS_MAX)
+		return;
+	grown = realloc(stats->tasks, (stats->nr_tasks + 1) * sizeof(*grown));
+	if (!grown)
+		return;
+	stats->tasks = grown;
+	grown[stats->nr_tasks++] = (struct stats_task){
+		.image_pid = space->image_pid,
+		.host_pid = space->host_pid,
+		.is_forked = space->is_forked,
+		.blocked = space->blocked,
+	};
+}
+
+void stats_fini(struct lazy_stats *stats)
+{
+	free(stats->tasks);
+	stats->tasks = NULL;
+	stats->nr_tasks = 0;
 }
 
 uint64_t stats_settled(const struct lazy_stats *stats)
@@ -39,8 +88,12 @@ uint64_t stats_settled(const struct lazy_stats *stats)
 	return sum;
 }
 
-/* The bound of the bucket below which `share` of all faults were answered, in ns. */
-static uint64_t percentile(const struct lazy_stats *stats, double share)
+uint64_t stats_total(const struct lazy_stats *stats)
+{
+	return stats->announced + stats->forked;
+}
+
+uint64_t stats_percentile(const struct lazy_stats *stats, double share)
 {
 	uint64_t total = 0, sum = 0;
 
@@ -54,68 +107,6 @@ static uint64_t percentile(const struct lazy_stats *stats, double share)
 	return 0;
 }
 
-static void put_latency(FILE *out, const struct lazy_stats *stats)
-{
-	const char *comma = "";
-
-	fprintf(out,
-		"  \"fault_latency\": { \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
-		"\"max_us\": %.1f, \"histogram_ns\": {",
-		(double)percentile(stats, 0.50) / NS_PER_US,
-		(double)percentile(stats, 0.90) / NS_PER_US,
-		(double)percentile(stats, 0.99) / NS_PER_US,
-		(double)stats->latency_max / NS_PER_US);
-	for (int i = 0; i < LATENCY_BUCKETS; i++) {
-		if (!stats->latency[i])
-			continue;
-		fprintf(out, "%s \"%" PRIu64 "\": %" PRIu64, comma, (uint64_t)2 << i,
-			stats->latency[i]);
-		comma = ",";
-	}
-	fprintf(out, " } }");
-}
-
-static void put_json(FILE *out, struct lazyd *lazyd, bool is_done)
-{
-	const struct lazy_stats *stats = &lazyd->stats;
-	uint64_t total = stats->announced + stats->forked, settled = stats_settled(stats);
-	uint64_t end = stats->complete ? stats->complete : lazy_now();
-
-	if (is_done || settled > total)
-		settled = total;
-	fprintf(out,
-		"{\n  \"state\": \"%s\",\n  \"tasks\": %u,\n  \"tasks_announced\": %u,\n"
-		"  \"elapsed_us\": %" PRIu64 ",\n  \"percent\": %.2f,\n",
-		lazyd->error ? "failed"
-		: is_done    ? "complete"
-			     : "running",
-		lazyd->nr_hellos, lazyd->nr_tasks,
-		stats->start ? (end - stats->start) / NS_PER_US : 0,
-		total ? 100.0 * (double)settled / (double)total : 0.0);
-	fprintf(out,
-		"  \"pages\": { \"total\": %" PRIu64 ", \"demand\": %" PRIu64
-		", \"neighbour\": %" PRIu64 ", \"background\": %" PRIu64 ", \"eager\": %" PRIu64
-		", \"zero\": %" PRIu64 ", \"dropped\": %" PRIu64 ", \"already_there\": %" PRIu64
-		", \"poisoned\": %" PRIu64 " },\n",
-		total, stats->pages[CAUSE_DEMAND], stats->pages[CAUSE_NEIGHBOUR],
-		stats->pages[CAUSE_BACKGROUND], stats->pages[CAUSE_EAGER], stats->zero_pages,
-		stats->dropped, stats->already, stats->poisoned);
-	fprintf(out, "  \"bytes\": { \"local\": %" PRIu64 ", \"remote\": 0 },\n",
-		(stats->pages[CAUSE_DEMAND] + stats->pages[CAUSE_NEIGHBOUR] +
-		 stats->pages[CAUSE_BACKGROUND] + stats->pages[CAUSE_EAGER]) *
-			(uint64_t)LAZY_PAGE);
-	fprintf(out,
-		"  \"events\": { \"fork\": %" PRIu64 ", \"remap\": %" PRIu64
-		", \"remove\": %" PRIu64 ", \"unmap\": %" PRIu64 " },\n",
-		stats->events[0], stats->events[1], stats->events[2], stats->events[3]);
-	fprintf(out,
-		"  \"faults\": %" PRIu64 ",\n  \"faults_parked\": %" PRIu64
-		",\n  \"first_answer_at_us\": %" PRIu64 ",\n",
-		stats->faults, stats->parked, stats->first_answer / NS_PER_US);
-	put_latency(out, stats);
-	fprintf(out, "\n}\n");
-}
-
 /* A reader sees the old text or the new, never half of it. */
 static int write_json(struct lazyd *lazyd, int dir, const char *path, bool is_done)
 {
@@ -127,7 +118,7 @@ static int write_json(struct lazyd *lazyd, int dir, const char *path, bool is_do
 	out = open_memstream(&text, &len);
 	if (!out || asprintf(&temporary, "%s.tmp", path) < 0)
 		return -ENOMEM;
-	put_json(out, lazyd, is_done);
+	stats_put_json(out, lazyd, is_done);
 	if (fclose(out))
 		return -ENOMEM;
 	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -145,7 +136,7 @@ static int write_json(struct lazyd *lazyd, int dir, const char *path, bool is_do
 static void draw_bar(struct lazyd *lazyd, bool is_last)
 {
 	struct lazy_stats *stats = &lazyd->stats;
-	uint64_t total = stats->announced + stats->forked, settled = stats_settled(stats);
+	uint64_t total = stats_total(stats), settled = stats_settled(stats);
 	char bar[BAR_WIDTH + 1];
 	double share = total ? (double)settled / (double)total : 1;
 	double seconds = (double)(lazy_now() - stats->start) / 1e9;
@@ -167,6 +158,7 @@ void stats_report(struct lazyd *lazyd, bool is_last)
 	int ret = 0;
 
 	lazyd->last_report = lazy_now();
+	remote_figures(lazyd);
 	if (opts->status_file)
 		ret = write_json(lazyd, lazyd->work_dir, opts->status_file, is_last);
 	if (ret && is_last)
@@ -174,7 +166,7 @@ void stats_report(struct lazyd *lazyd, bool is_last)
 	if (opts->progress && isatty(STDERR_FILENO))
 		draw_bar(lazyd, is_last);
 	log_info("lazy pages: %" PRIu64 " of %" PRIu64 ", %" PRIu64 " faults", stats_settled(stats),
-		 stats->announced + stats->forked, stats->faults);
+		 stats_total(stats), stats->faults);
 }
 
 /* Beside stats-restore, which is the restorer's and may be written at the same time. */
@@ -211,6 +203,10 @@ void stats_finish(struct lazyd *lazyd)
 	ret = write_image(lazyd);
 	if (ret)
 		log_ret(ret, "statistics image");
+	if (lazyd->opts->display_stats) {
+		stats_put_text(stdout, lazyd);
+		fflush(stdout);
+	}
 	log_info("lazy pages: all there after %" PRIu64 " us: %" PRIu64 " on demand, %" PRIu64
 		 " around, %" PRIu64 " in the background, %" PRIu64 " eager, %" PRIu64 " zeros",
 		 (stats->complete - stats->start) / NS_PER_US, stats->pages[CAUSE_DEMAND],
