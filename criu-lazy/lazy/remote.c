@@ -504,6 +504,7 @@ static int start_client(struct lazyd *lazyd, struct remote *remote)
 	struct client_config config = {
 		.host = opts->address ? opts->address : "127.0.0.1",
 		.port = opts->port,
+		.socket = opts->ps_socket,
 		.verify_name = !opts->tls_no_cn_verify,
 		.want_lz4 = opts->compress != COMPRESS_NONE,
 		.timeout_ms = (seconds < seconds_max ? seconds : seconds_max) * 1000,
@@ -527,8 +528,8 @@ int remote_open(struct lazyd *lazyd)
 
 	if (!lazyd->opts->page_server)
 		return 0;
-	if (!lazyd->opts->port)
-		return log_ret(-EINVAL, "--page-server needs --port");
+	if (!lazyd->opts->port && lazyd->opts->ps_socket < 0)
+		return log_ret(-EINVAL, "--page-server needs --port or --ps-socket");
 	remote = calloc(1, sizeof(*remote));
 	if (!remote)
 		return -ENOMEM;

@@ -72,7 +72,8 @@ static void __attribute__((noreturn)) be_dump(struct source *source, int events,
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGUSR1);
 	sigprocmask(SIG_SETMASK, &source->mask, NULL);
-	if (getppid() != parent)
+	/* Its figures lie beside the images. */
+	if (getppid() != parent || (!source->opts->work_dir && chdir(source->dir)))
 		_exit(1);
 	opts.images_dir = source->dir;
 	opts.lazy_pages = true;

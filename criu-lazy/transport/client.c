@@ -2,6 +2,7 @@
 #include "transport/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +63,12 @@ static int init_client(struct client *client, const struct client_config *config
 	client->want_lz4 = config->want_lz4;
 	client->timeout_ms = config->timeout_ms;
 	client->port = config->port;
-	client->epoll_fd = client->event_fd = client->wake_fd = -1;
-	if (config->token) {
+	client->epoll_fd = client->event_fd = client->wake_fd = client->given_fd = -1;
+	if (config->socket >= 0) {
+		client->given_fd = fcntl(config->socket, F_DUPFD_CLOEXEC, 3);
+		if (client->given_fd < 0)
+			return log_errno("page client: descriptor %d", config->socket);
+	} else if (config->token) {
 		client->has_token = true;
 		client->token = *config->token;
 	}
@@ -161,6 +166,8 @@ void client_stop(struct client *client)
 		pthread_join(client->link_thread, NULL);
 	if (client->has_sender_thread)
 		pthread_join(client->sender_thread, NULL);
+	if (client->given_fd >= 0)
+		close(client->given_fd);
 	for (int i = 0; i < 3; i++) {
 		int fd = i == 0 ? client->epoll_fd : i == 1 ? client->event_fd : client->wake_fd;
 

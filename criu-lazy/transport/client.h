@@ -29,6 +29,11 @@ struct tls_context;
 struct client_config {
 	const char *host; /* name or address; copied */
 	uint16_t port;
+	/*
+	 * Instead of host and port: a connected socket, which is duplicated; -1: none. It is one
+	 * connection, so CRIU's protocol is spoken, and its loss is the end.
+	 */
+	int socket;
 	const struct tls_context *tls; /* NULL: plain; borrowed */
 	bool verify_name;	       /* TLS: the certificate must be the host's */
 	/* NULL: the images have none, the source is a CRIU (or serves for one). */

@@ -46,6 +46,7 @@ struct client {
 	int epoll_fd; /* the engine's view: event_fd and the demand channel */
 	int event_fd; /* to the engine */
 	int wake_fd;  /* to the link thread */
+	int given_fd; /* the link thread's: a connection that was made for us, or -1 */
 	pthread_t link_thread, sender_thread;
 	bool has_link_thread, has_sender_thread;
 

@@ -166,7 +166,8 @@ static int open_channel(struct client *client, const char *host, uint16_t port,
 			enum wire_channel kind, struct channel **out)
 {
 	struct channel *channel;
-	int fd = -1, ret = connect_any(client, host, port, &fd);
+	int fd = take_fd(&client->given_fd);
+	int ret = fd < 0 ? connect_any(client, host, port, &fd) : 0;
 
 	if (ret)
 		return ret;

@@ -62,8 +62,12 @@ static int serve_record(struct connection *connection, const struct wire_record 
 
 static bool may_ask(const struct connection *connection)
 {
+	/* A connection that our caller made is his choice; to a socket anybody may come. */
+	bool is_given = connection->server->params.opts->ps_socket >= 0 &&
+			connection->server->listen_fd < 0;
+
 	return channel_is_local(connection->channel) || channel_is_tls(connection->channel) ||
-	       connection->server->params.opts->ps_socket >= 0 ||
+	       is_given ||
 	       connection->server->params.opts->allow_compat;
 }
 
