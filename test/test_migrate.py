@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -277,3 +278,13 @@ def test_refusals(args, text):
     done = subprocess.run([paths.BINARY, "migrate", *args], capture_output=True, text=True,
                           timeout=20, check=False)
     assert done.returncode == 1 and text in done.stderr
+
+
+@pytest.mark.timeout_s(120)
+def test_disturbed_moves():
+    """A few of test/torture/migrate.py, which says what must hold."""
+    done = subprocess.run(
+        [sys.executable, paths.ROOT / "test" / "torture" / "migrate.py", "--cuts", "2",
+         "--cut-seconds", "2", "--kills", "4", "--lanes", "3"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -242,6 +242,7 @@ static int commit(struct source *source)
 
 	if (ret)
 		return ret;
+	source_bar_tree(source);
 	source->state = SOURCE_COMMITTED;
 	/* Even if this fails it may have arrived. */
 	if (link_send(&source->link, MIGRATE_GO, NULL, 0))
@@ -344,6 +345,7 @@ static void take_back(struct source *source)
 		return;
 	}
 	source_call_dump_off(source);
+	source_unbar_tree(source);
 	if (source->frozen_at)
 		log_err("the migration failed; the tree runs on here");
 }
@@ -368,6 +370,8 @@ static int move(struct source *source)
 		ret = greet(source);
 	if (!ret)
 		ret = listen_for_pages(source);
+	if (!ret)
+		ret = source_note_stopped(source);
 	if (!ret)
 		ret = source_start_dump(source);
 	if (!ret)
@@ -458,6 +462,7 @@ static void fini(struct source *source)
 		close(source->events);
 	if (source->signal_fd >= 0)
 		close(source->signal_fd);
+	free(source->stopped);
 	free(source->dir);
 	free(source->failed);
 	free(source->lost);

@@ -44,6 +44,9 @@ struct source {
 	int events; /* of the dump: struct source_event; -1 */
 	bool is_detached;
 	int nr_signals;
+	bool is_barred;
+	pid_t *stopped; /* those of the tree that stood still before we came */
+	size_t nr_stopped;
 
 	uint64_t frozen_at, dumped_at, made_at, running_at, complete_at; /* us */
 	uint64_t sent;							 /* bytes of images */
@@ -64,6 +67,14 @@ int source_start_dump(struct source *source);
 int source_detach_dump(struct source *source);
 /* Its tree runs on; waits for its end. */
 void source_call_dump_off(struct source *source);
+/*
+ * Whatever happens to the dump from now on, a kill -9 of it too, no task of the tree goes on by
+ * itself: each has a SIGSTOP waiting for it, which SIGCONT takes back. Those that were stopped
+ * before stay so.
+ */
+int source_note_stopped(struct source *source);
+void source_bar_tree(struct source *source);
+void source_unbar_tree(struct source *source);
 /* The tree of the source is there, if only stopped. */
 bool source_tree_lives(const struct source *source);
 
