@@ -25,7 +25,7 @@
 #include "lazy/uffd.h"
 #include "util/log.h"
 
-enum { FAULTS_MAX = 1024, SCANS_MAX = 3, SHORT_OF_FDS_US = 500 };
+enum { FAULTS_MAX = 1024, SHORT_OF_FDS_US = 500 };
 
 struct fault {
 	uint64_t addr;
@@ -207,8 +207,7 @@ static size_t look_at_callers(struct lazyd *lazyd, struct space *space, struct a
 		return 1;
 	if (!space->host_pid)
 		space_find_pid(lazyd, space, 0);
-	/* A thread that ends meanwhile cuts the kernel's list short. */
-	for (int i = 0; i < SCANS_MAX && space->host_pid && !out->count; i++)
+	if (space->host_pid)
 		advice_scan(space->host_pid, out);
 	return 1;
 }
