@@ -48,14 +48,17 @@ void control_open(struct lazyd *lazyd)
 	mask = umask(0177);
 	ret = bind(lazyd->control_fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
 	umask(mask);
-	if (!ret)
-		ret = engine_watch(lazyd, lazyd->control_fd, &lazyd->control_watch, WATCH_CONTROL,
-				   NULL);
 	if (ret) {
 		log_ret(ret, "%s", CONTROL_SOCKET_NAME);
 		close(lazyd->control_fd);
 		lazyd->control_fd = -1;
 	}
+}
+
+void control_watch(struct lazyd *lazyd)
+{
+	if (lazyd->control_fd >= 0)
+		engine_watch(lazyd, lazyd->control_fd, &lazyd->control_watch, WATCH_CONTROL, NULL);
 }
 
 void control_close(struct lazyd *lazyd)
@@ -86,25 +89,55 @@ static int obey(struct lazyd *lazyd, const char *words)
 	return -EINVAL;
 }
 
+struct letter {
+	char words[WORDS_MAX + 1];
+	struct sockaddr_un from;
+	socklen_t from_len;
+};
+
+static bool receive(int fd, struct letter *letter)
+{
+	ssize_t len;
+
+	letter->from_len = sizeof(letter->from);
+	len = recvfrom(fd, letter->words, WORDS_MAX, MSG_DONTWAIT, (struct sockaddr *)&letter->from,
+		       &letter->from_len);
+	if (len <= 0)
+		return false;
+	letter->words[len] = '\0';
+	return true;
+}
+
+static void reply(int fd, const struct letter *letter, const char *words)
+{
+	if (letter->from_len > sizeof(sa_family_t) &&
+	    sendto(fd, words, strlen(words), MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (const struct sockaddr *)&letter->from, letter->from_len) < 0)
+		log_debug("answer: %s", strerror(errno));
+}
+
 void control_ready(struct lazyd *lazyd)
 {
-	struct sockaddr_un from;
-	socklen_t from_len = sizeof(from);
-	char words[WORDS_MAX + 1], reply[128];
-	ssize_t len = recvfrom(lazyd->control_fd, words, WORDS_MAX, MSG_DONTWAIT,
-			       (struct sockaddr *)&from, &from_len);
+	struct letter letter;
 	int ret;
 
-	if (len <= 0)
+	if (!receive(lazyd->control_fd, &letter))
 		return;
-	words[len] = '\0';
-	ret = obey(lazyd, words);
-	log_info("told \"%s\": %s", words, ret ? strerror(-ret) : "ok");
-	snprintf(reply, sizeof(reply), "%s", ret ? strerror(-ret) : "ok");
-	if (from_len > sizeof(sa_family_t) &&
-	    sendto(lazyd->control_fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL,
-		   (struct sockaddr *)&from, from_len) < 0)
-		log_debug("answer: %s", strerror(errno));
+	ret = obey(lazyd, letter.words);
+	log_info("told \"%s\": %s", letter.words, ret ? strerror(-ret) : "ok");
+	reply(lazyd->control_fd, &letter, ret ? strerror(-ret) : "ok");
+}
+
+bool control_hears_resume(int fd)
+{
+	struct letter letter;
+	bool is_resume;
+
+	if (!receive(fd, &letter))
+		return false;
+	is_resume = !strcmp(letter.words, "resume");
+	reply(fd, &letter, is_resume ? "ok" : "the daemon is dead and its tasks wait");
+	return is_resume;
 }
 
 /* ---- the other side -------------------------------------------------------------- */
@@ -158,6 +191,26 @@ void control_say_restored(void)
 	if (fd < 0 || sendto(fd, words, sizeof(words) - 1, MSG_NOSIGNAL, (struct sockaddr *)&addr,
 			     sizeof(addr)) < 0)
 		log_debug("%s: %s", CONTROL_SOCKET_NAME, strerror(errno));
+}
+
+int control_resume(int work_dir)
+{
+	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr, own = { .sun_family = AF_UNIX };
+	char words[128];
+	ssize_t len;
+
+	name_socket(work_dir, &addr);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    bind(fd, (struct sockaddr *)&own, offsetof(struct sockaddr_un, sun_path)) ||
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    send(fd, "resume", strlen("resume"), MSG_NOSIGNAL) < 0)
+		return -errno;
+	len = recv(fd, words, sizeof(words) - 1, 0);
+	if (len < 0)
+		return -errno;
+	return len == 2 && !memcmp(words, "ok", 2) ? 0 : -EALREADY;
 }
 
 int control_recover(const struct options *opts)

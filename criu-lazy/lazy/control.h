@@ -6,9 +6,13 @@
  *   recover PORT HOST    the source is there now (--recover --address HOST --port PORT)
  *   rate N               bytes per second for what is pushed, 0: no limit (--max-bandwidth N)
  *   restored             by restore: its tasks run, and may end when they like
+ *   resume               the daemon is dead and its tasks are held (--on-daemon-loss=hold): another
+ *                        one is to go on; refused by a daemon that lives
  */
 #ifndef LAZY_CONTROL_H
 #define LAZY_CONTROL_H
+
+#include <stdbool.h>
 
 #define CONTROL_SOCKET_NAME "lazy-pages-control.socket"
 
@@ -17,8 +21,15 @@ struct options;
 
 /* Daemon. Errors are logged; the daemon does without. */
 void control_open(struct lazyd *lazyd);
+void control_watch(struct lazyd *lazyd);
 void control_ready(struct lazyd *lazyd);
 void control_close(struct lazyd *lazyd);
+
+/* Supervisor, in place of a dead daemon: answers one message; true if it is "resume". */
+bool control_hears_resume(int fd);
+/* lazy-pages, where one is already: says "resume". 0: tasks were held, and another daemon goes on;
+ * -EALREADY: the daemon lives; -errno. */
+int control_resume(int work_dir);
 
 /* Restore, in the work directory: says "restored" to the daemon, if one is there. */
 void control_say_restored(void);

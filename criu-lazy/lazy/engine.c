@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lazy/control.h"
+#include "lazy/durable.h"
 #include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
@@ -230,6 +231,7 @@ int engine_run(struct lazyd *lazyd)
 		poll_once(lazyd, &timeout);
 		remote_tend(lazyd);
 		conn_refill(lazyd);
+		durable_mirror(lazyd);
 		if (lazyd->stats.start && lazy_now() - lazyd->last_report > REPORT_EVERY_NS)
 			stats_report(lazyd, false);
 	}

@@ -82,7 +82,7 @@ struct space {
 	int pagemap_fd; /* /proc/PID/pagemap, for guard pages; -1 */
 	pid_t host_pid; /* 0: unknown */
 	int32_t image_pid;
-	int slot; /* in the journal */
+	int slot; /* in the journal; -1 */
 	struct owed owed;
 	struct space *parent; /* of a forked one, while that lives */
 	int solo_sweeps;      /* background rounds without copiers, after one met an obstacle */
@@ -137,6 +137,10 @@ struct lazyd {
 	int control_fd; /* -1: none */
 	struct watch listen_watch, signal_watch, supervisor_watch, control_watch;
 	struct journal *journal;
+	struct heap heap;    /* of areas and bits, shared with the supervisor too */
+	uint32_t nr_applied;   /* messages of the inbox */
+	uint64_t cookie;       /* of the last hello's socket that was settled */
+	int32_t cookie_status; /* its answer */
 	uint64_t features; /* UFFD_FEATURE_* in use */
 	bool has_poison, has_guard_scan;
 	TAILQ_HEAD(, space) spaces;
@@ -175,6 +179,8 @@ int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_ki
 
 /* hello.c: connections of restored tasks. Errors are answered and logged; nobody else is harmed. */
 void conn_accept(struct lazyd *lazyd);
+/* A dead daemon had accepted it. */
+void conn_adopt(struct lazyd *lazyd, int fd /* taken */);
 void conn_ready(struct lazyd *lazyd, struct conn *conn);
 void conn_close(struct lazyd *lazyd, struct conn *conn);
 /* Pages have come (refill_due): whose eager pages were absent may be answered now. Frees. */
@@ -184,8 +190,12 @@ void conn_refill(struct lazyd *lazyd);
 struct space *space_new(struct lazyd *lazyd, int uffd /* taken */);
 /* Names the process: opens pidfd and pagemap. */
 void space_identify(struct lazyd *lazyd, struct space *space, pid_t pid);
+/* The same with a pidfd that there is already; the process may be another one by now. */
+void space_follow(struct lazyd *lazyd, struct space *space, pid_t pid, int pidfd /* taken */);
 /* Looks for the pid of a forked space; tid_hint (may be 0): a thread of it, as it calls itself. */
 void space_find_pid(struct lazyd *lazyd, struct space *space, pid_t tid_hint);
+/* Applies message `number` of the inbox, and commits. */
+void space_apply(struct lazyd *lazyd, struct space *space, uint32_t number);
 /* Reads and applies everything there is, then serves the faults. */
 void space_read(struct lazyd *lazyd, struct space *space);
 /* Unregisters, drains and closes. The space is freed. */

@@ -3,16 +3,25 @@
  * A restored task says hello (lazy/protocol.h). The other end is code of ours inside a task
  * that may be anybody's, so every count and address is checked, nothing blocks, and a connection
  * that talks nonsense is answered with an error and closed.
+ *
+ * Until it is answered a hello is looked at (MSG_PEEK) and left where it is, with its descriptor:
+ * should this daemon be killed, the next one begins with it anew. What it had armed by then nobody
+ * has run on, and arming it again is no harm. The last hello that was answered is known by the
+ * cookie of its socket, and only answered again. A hello too large for the socket's buffer is taken
+ * out of it; a daemon killed meanwhile makes that restore fail.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lazy/arm.h"
+#include "lazy/durable.h"
 #include "lazy/engine.h"
 #include "lazy/remote.h"
 #include "lazy/uffd.h"
@@ -20,7 +29,6 @@
 #include "util/scope.h"
 
 #define TASK_TOP     (1ull << 56)
-#define GAP_MIN	     (64ull << 20)
 #define HUGE_TOP     (1ull << 30)
 #define SEGMENT_MAX  (1ull << 46)
 #define KNOWN_FLAGS  (LAZY_RANGE_DONTFORK | LAZY_RANGE_WIPEONFORK | LAZY_RANGE_HUGEPAGE)
@@ -30,6 +38,8 @@
 
 /* Of the working set before the task runs, of 64 pages or 32 runs each. */
 enum { WORKSET_PIECES = 128 };
+/* Fits a socket's buffer, whatever the sizes of its parts. */
+enum { PEEK_MAX = 64 << 10 };
 enum { RANGES_MAX = 1 << 18, EAGER_MAX = 1 << 18, TASKS_MAX = 1 << 22 };
 
 struct conn {
@@ -43,6 +53,7 @@ struct conn {
 	struct space *space; /* armed; waits for eager pages that are elsewhere */
 	uint64_t deadline;   /* ns, for eager pages that are here */
 	bool is_lost;	     /* while it waited */
+	bool is_taken;	     /* out of the socket, as it is read */
 	size_t got, body_size;
 };
 
@@ -56,26 +67,72 @@ static const struct lazy_eager *conn_eager(const struct conn *conn)
 	return (const void *)(conn->body + conn->hello.nr_ranges * sizeof(struct lazy_range));
 }
 
-static bool accept_one(struct lazyd *lazyd)
+/* SO_RCVLOWAT has no use here but to tell a successor, on the socket itself. */
+static bool is_taken(int fd)
 {
-	int fd = accept4(lazyd->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct conn *conn = fd < 0 ? NULL : calloc(1, sizeof(*conn));
+	socklen_t len = sizeof(int);
+	int mark = 1;
 
-	if (fd < 0)
-		return false;
+	return !getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, &len) && mark > 1;
+}
+
+static int start_peeking(int fd)
+{
+	int start = 0;
+
+	return setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof(start)) ? -errno : 0;
+}
+
+static void start_taking(struct conn *conn)
+{
+	int mark = 2, none = -1;
+
+	setsockopt(conn->fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));
+	setsockopt(conn->fd, SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none));
+	conn->is_taken = true;
+	conn->got = 0;
+}
+
+/* What is looked at stays readable, so epoll is to tell of changes only. */
+static int watch(struct lazyd *lazyd, struct conn *conn)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+				     .data.ptr = &conn->watch };
+
+	conn->watch = (struct watch){ .kind = WATCH_CONN, .object = conn };
+	if (epoll_ctl(lazyd->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event))
+		return log_errno("epoll: watch descriptor %d", conn->fd);
+	return 0;
+}
+
+static struct conn *conn_new(struct lazyd *lazyd, int fd)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+
 	lazyd->quiet_since = 0;
 	if (!conn) {
 		close(fd);
 		lazyd->nr_lost++;
-		return true;
+		return NULL;
 	}
 	conn->fd = fd;
 	conn->uffd = -1;
 	LIST_INSERT_HEAD(&lazyd->conns, conn, link);
-	if (engine_watch(lazyd, fd, &conn->watch, WATCH_CONN, conn)) {
+	if (start_peeking(fd) || watch(lazyd, conn)) {
 		lazyd->nr_lost++;
 		conn_close(lazyd, conn);
+		return NULL;
 	}
+	return conn;
+}
+
+static bool accept_one(struct lazyd *lazyd)
+{
+	int fd = accept4(lazyd->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	conn_new(lazyd, fd);
 	return true;
 }
 
@@ -86,14 +143,32 @@ void conn_accept(struct lazyd *lazyd)
 		;
 }
 
+/* Closed over what is unread, the other end would be told of an error. */
+static void drain(int fd)
+{
+	char rest[4096];
+
+	while (recv(fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		;
+}
+
 void conn_close(struct lazyd *lazyd, struct conn *conn)
 {
 	LIST_REMOVE(conn, link);
+	drain(conn->fd);
 	close(conn->fd);
 	if (conn->uffd >= 0)
 		close(conn->uffd);
 	free(conn->body);
 	free(conn);
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
 static void answer(struct lazyd *lazyd, struct conn *conn, int status)
@@ -102,6 +177,24 @@ static void answer(struct lazyd *lazyd, struct conn *conn, int status)
 
 	if (send(conn->fd, &ack, sizeof(ack), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(ack))
 		log_warn("task %d: left before the answer", conn->hello.pid);
+}
+
+void conn_adopt(struct lazyd *lazyd, int fd)
+{
+	struct conn *conn;
+
+	if (is_taken(fd)) {
+		log_err("a hello was half read when the daemon died: its restore fails");
+		lazyd->nr_lost++;
+		lazyd->error = lazyd->error ? lazyd->error : -ECONNRESET;
+		close(fd);
+		return;
+	}
+	conn = conn_new(lazyd, fd);
+	if (!conn || !lazyd->cookie || cookie_of(fd) != lazyd->cookie)
+		return;
+	answer(lazyd, conn, lazyd->cookie_status);
+	conn_close(lazyd, conn);
 }
 
 static int check_hello(const struct lazy_hello *hello)
@@ -197,7 +290,8 @@ static int receive(struct conn *conn, void *to, size_t len)
 			      .msg_iovlen = 1,
 			      .msg_control = control,
 			      .msg_controllen = sizeof(control) };
-	ssize_t got = recvmsg(conn->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	int flags = MSG_CMSG_CLOEXEC | MSG_DONTWAIT | (conn->is_taken ? 0 : MSG_PEEK);
+	ssize_t got = recvmsg(conn->fd, &msg, flags);
 
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -206,194 +300,6 @@ static int receive(struct conn *conn, void *to, size_t len)
 		return -ECONNRESET;
 	conn->got += (size_t)got;
 	return 1;
-}
-
-static int open_source(struct lazyd *lazyd, enum page_object object, uint64_t id,
-		       struct lazy_source **out)
-{
-	struct source_ref *ref;
-	int ret;
-
-	SLIST_FOREACH (ref, &lazyd->sources, link) {
-		if (lazy_source_is(ref->source, object, id)) {
-			*out = ref->source;
-			return 0;
-		}
-	}
-	ref = calloc(1, sizeof(*ref));
-	if (!ref)
-		return -ENOMEM;
-	ret = lazy_source_open(lazyd->images, object, id, &ref->source);
-	if (!ret) {
-		ret = remote_add(lazyd, ref->source);
-		if (ret)
-			lazy_source_close(ref->source);
-	}
-	if (ret) {
-		free(ref);
-		return ret;
-	}
-	SLIST_INSERT_HEAD(&lazyd->sources, ref, link);
-	*out = ref->source;
-	return 0;
-}
-
-static int open_segment(struct lazyd *lazyd, uint64_t shmid, struct segment **out)
-{
-	struct lazy_source *source;
-	struct segment *segment;
-	int ret;
-
-	SLIST_FOREACH (segment, &lazyd->segments, link) {
-		if (segment->shmid == shmid) {
-			*out = segment;
-			return 0;
-		}
-	}
-	ret = open_source(lazyd, PAGE_OBJECT_SHMEM, shmid, &source);
-	if (ret)
-		return ret;
-	segment = calloc(1, sizeof(*segment));
-	if (!segment)
-		return -ENOMEM;
-	segment->shmid = shmid;
-	segment->bits = owed_bits_new(0, lazy_source_end(source), LAZY_PAGE, source);
-	if (!segment->bits) {
-		free(segment);
-		return -ENOMEM;
-	}
-	lazyd->stats.announced +=
-		lazy_source_owe(source, 0, lazy_source_end(source), segment->bits);
-	SLIST_INSERT_HEAD(&lazyd->segments, segment, link);
-	*out = segment;
-	return 0;
-}
-
-static int arm_range(struct space *space, const struct lazy_range *range)
-{
-	int ret = uffd_register(space->uffd, range->start, range->end);
-
-	if (ret)
-		return log_ret(ret, "task %d: register 0x%" PRIx64 "-0x%" PRIx64, space->image_pid,
-			       range->start, range->end);
-	return 0;
-}
-
-static int arm_shmem(struct lazyd *lazyd, struct space *space, const struct lazy_range *range)
-{
-	struct owed_area area = { .start = range->start,
-				  .end = range->end,
-				  .image = range->pgoff,
-				  .page_size = LAZY_PAGE,
-				  .kind = range->kind,
-				  .flags = range->flags };
-	struct segment *segment;
-	int ret = open_segment(lazyd, range->shmid, &segment);
-
-	if (ret)
-		return ret;
-	area.bits = segment->bits;
-	if (!segment->bits->nr_owed)
-		return 0;
-	ret = owed_add(&space->owed, &area);
-	return ret ? ret : arm_range(space, range);
-}
-
-/* One stretch of a range from its first to its last page in the image. */
-static int arm_span(struct lazyd *lazyd, struct space *space, const struct lazy_range *range,
-		    struct lazy_source *source, uint64_t start, uint64_t end)
-{
-	struct owed_area area = { .start = start,
-				  .end = end,
-				  .image = start,
-				  .page_size = range->page_size,
-				  .kind = range->kind,
-				  .flags = range->flags };
-	int ret;
-
-	area.bits = owed_bits_new(start, end - start, range->page_size, source);
-	if (!area.bits)
-		return -ENOMEM;
-	lazyd->stats.announced += lazy_source_owe(source, start, end - start, area.bits) *
-				  (range->page_size / LAZY_PAGE);
-	ret = owed_add(&space->owed, &area);
-	owed_bits_put(area.bits);
-	return ret;
-}
-
-/* The whole of a range that owes something is registered; what is between stretches owes nothing.
- */
-static int arm_gap(struct space *space, const struct lazy_range *range, uint64_t start,
-		   uint64_t end)
-{
-	const struct owed_area area = { .start = start,
-					.end = end,
-					.image = start,
-					.page_size = range->page_size,
-					.kind = range->kind,
-					.flags = range->flags };
-
-	return start < end ? owed_add(&space->owed, &area) : 0;
-}
-
-/*
- * Only a range that owes something is registered: elsewhere the kernel's own zeros are right, and
- * faster. It is registered as a whole, for the kernel keeps one area of memory only where that is
- * the same, and mremap(2) and realloc(3) fail across two. Large gaps (reserved heaps, shadow
- * memory) have no bits; there are at most 64, for each costs an area.
- */
-static int arm_private(struct lazyd *lazyd, struct space *space, const struct lazy_range *range,
-		       struct lazy_source *source)
-{
-	const struct page_source *pages = lazy_source_pages(source);
-	const struct page_extent *extent = pages ? page_source_find(pages, range->start) : NULL;
-	const struct page_extent *last;
-	uint64_t gap = (range->end - range->start) / 64, mask = range->page_size - 1;
-	uint64_t start = 0, end = 0, armed = range->start;
-	int ret = 0;
-
-	if (gap < GAP_MIN)
-		gap = GAP_MIN;
-	last = pages ? page_source_extents(pages) + page_source_extent_count(pages) : NULL;
-	for (; !ret && extent && extent < last && extent->vaddr < range->end; extent++) {
-		uint64_t from = extent->vaddr > range->start ? extent->vaddr : range->start;
-		uint64_t to = extent->vaddr + extent->len;
-
-		from &= ~mask;
-		to = to < range->end ? (to + mask) & ~mask : range->end;
-		if (end && from > end + gap) {
-			ret = arm_span(lazyd, space, range, source, start, end);
-			armed = end;
-			end = 0;
-		}
-		if (!end) {
-			ret = ret ? ret : arm_gap(space, range, armed, from);
-			start = from;
-		}
-		if (to > end)
-			end = to;
-	}
-	if (ret || !end)
-		return ret;
-	ret = arm_span(lazyd, space, range, source, start, end);
-	if (!ret)
-		ret = arm_gap(space, range, end, range->end);
-	return ret ? ret : arm_range(space, range);
-}
-
-static int arm_ranges(struct lazyd *lazyd, struct space *space, const struct conn *conn)
-{
-	const struct lazy_range *ranges = conn_ranges(conn);
-	struct lazy_source *source;
-	int ret = open_source(lazyd, PAGE_OBJECT_TASK, (uint64_t)conn->hello.pid, &source);
-
-	for (uint32_t i = 0; !ret && i < conn->hello.nr_ranges; i++) {
-		if (ranges[i].kind == LAZY_RANGE_SHMEM)
-			ret = arm_shmem(lazyd, space, &ranges[i]);
-		else
-			ret = arm_private(lazyd, space, &ranges[i], source);
-	}
-	return ret;
 }
 
 /* -EINPROGRESS: some are elsewhere; all of those have been asked for. */
@@ -418,23 +324,34 @@ static int fill_all_eager(struct lazyd *lazyd, struct space *space, const struct
 	return pending;
 }
 
+/* The handshake is once for all; a daemon that was killed may have done it. */
+static int enable(struct lazyd *lazyd, const struct space *space)
+{
+	int ret = uffd_enable(space->uffd, lazyd->features);
+
+	if (ret == -EINVAL && lazyd->journal->generation &&
+	    !uffd_wake(space->uffd, 1ull << 32, (1ull << 32) + LAZY_PAGE))
+		ret = 0;
+	return ret;
+}
+
 static int arm(struct lazyd *lazyd, struct space *space, const struct conn *conn)
 {
 	int ret;
 
+	durable_enter(lazyd, space);
+	if (space->slot < 0)
+		return log_ret(-ENOSPC, "task %d: more than %d address spaces", conn->hello.pid,
+			       JOURNAL_SLOTS);
 	fcntl(space->uffd, F_SETFL, O_NONBLOCK);
-	ret = uffd_enable(space->uffd, lazyd->features);
+	ret = enable(lazyd, space);
 	if (ret)
 		return log_ret(ret, "task %d: userfaultfd handshake, features 0x%" PRIx64,
 			       conn->hello.pid, lazyd->features);
 	space_identify(lazyd, space, conn->pid ? conn->pid : conn->hello.host_pid_hint);
 	if (space->pidfd < 0)
 		log_warn("task %d: its process is not known here", conn->hello.pid);
-	space->slot = journal_add(lazyd->journal, space->uffd, space->host_pid, space->pidfd);
-	if (space->slot < 0)
-		return log_ret(-ENOSPC, "task %d: more than %d address spaces", conn->hello.pid,
-			       JOURNAL_SLOTS);
-	ret = arm_ranges(lazyd, space, conn);
+	ret = arm_ranges(lazyd, space, conn_ranges(conn), conn->hello.nr_ranges);
 	if (!ret && space->is_gone)
 		ret = -ESRCH;
 	if (!ret)
@@ -510,6 +427,10 @@ static int advance(struct lazyd *lazyd, struct conn *conn)
 			return ret;
 		conn->body_size = conn->hello.nr_ranges * sizeof(struct lazy_range) +
 				  conn->hello.nr_eager * sizeof(struct lazy_eager);
+		if (conn->body_size > PEEK_MAX && !conn->is_taken) {
+			start_taking(conn);
+			return 1;
+		}
 		conn->body = malloc(conn->body_size + 1);
 		return conn->body ? 1 : -ENOMEM;
 	}
@@ -531,12 +452,21 @@ static void settle(struct lazyd *lazyd, struct conn *conn, int status)
 	} else {
 		lazyd->nr_lost++;
 	}
+	if (status && status != -ECONNRESET)
+		lazyd->error = lazyd->error ? lazyd->error : status;
+	lazyd->cookie = cookie_of(conn->fd);
+	lazyd->cookie_status = status;
+	if (durable_commit(lazyd) && !status) {
+		/* The space is ended when its process is; until then nobody runs on it. */
+		status = log_ret(-ENOMEM, "task %d: its memory cannot be noted", conn->hello.pid);
+		lazyd->error = lazyd->error ? lazyd->error : status;
+		lazyd->nr_hellos--;
+		lazyd->nr_lost++;
+	}
 	if (status == -ECONNRESET) {
 		log_warn("a task left without a hello");
 		return;
 	}
-	if (status)
-		lazyd->error = lazyd->error ? lazyd->error : status;
 	answer(lazyd, conn, status);
 	if (!status && conn->hello.nr_ranges)
 		remote_push(lazyd);
@@ -545,9 +475,9 @@ static void settle(struct lazyd *lazyd, struct conn *conn, int status)
 /* Nothing more is to come from a task that waits for our answer, except its end. */
 static void check_alive(struct lazyd *lazyd, struct conn *conn)
 {
-	char byte;
+	struct pollfd over = { .fd = conn->fd, .events = POLLRDHUP };
 
-	if (recv(conn->fd, &byte, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR))
+	if (poll(&over, 1, 0) <= 0)
 		return;
 	epoll_ctl(lazyd->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
 	conn->is_lost = true;

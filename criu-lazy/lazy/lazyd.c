@@ -26,9 +26,11 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "lazy/adopt.h"
 #include "lazy/control.h"
 #include "lazy/engine.h"
 #include "lazy/guard.h"
+#include "lazy/recover.h"
 #include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
@@ -41,6 +43,9 @@
 	 UFFD_FEATURE_EVENT_UNMAP)
 #define FEATURES_USEFUL \
 	(UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_THREAD_ID)
+
+/* Room, not memory: a bit per page, and 48 bytes per area. */
+#define HEAP_SIZE (1ull << 34)
 
 enum { BACKLOG = 128 };
 
@@ -86,6 +91,18 @@ static int probe(struct lazyd *lazyd)
  * Is a daemon of ours listening there already? A dead one's socket is removed. Asked with a socket
  * of another type, which the living refuse with EPROTOTYPE: a connection would count as a task.
  */
+/* A dead daemon's supervisor may hold what it served (--on-daemon-loss=hold): -EINPROGRESS. */
+static int meet_other(int dir)
+{
+	int ret = control_resume(dir);
+
+	if (ret)
+		return log_ret(-EADDRINUSE, "%s: a daemon listens there", LAZY_SOCKET_NAME);
+	log_warn("a daemon had died here and its tasks were held: another one goes on, with the "
+		 "options of the first");
+	return -EINPROGRESS;
+}
+
 static int clear_old_socket(int dir, const struct sockaddr_un *addr)
 {
 	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -93,7 +110,7 @@ static int clear_old_socket(int dir, const struct sockaddr_un *addr)
 	if (fd < 0)
 		return log_errno("socket");
 	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) || errno == EPROTOTYPE)
-		return log_ret(-EADDRINUSE, "%s: a daemon listens there", LAZY_SOCKET_NAME);
+		return meet_other(dir);
 	if (errno != ECONNREFUSED && errno != ENOENT)
 		return log_errno("%s", LAZY_SOCKET_NAME);
 	if (unlinkat(dir, LAZY_SOCKET_NAME, 0) && errno != ENOENT)
@@ -229,6 +246,8 @@ static int prepare_engine(struct lazyd *lazyd)
 	if (!ret)
 		ret = engine_watch(lazyd, lazyd->supervisor_pidfd, &lazyd->supervisor_watch,
 				   WATCH_SUPERVISOR, NULL);
+	if (!ret)
+		control_watch(lazyd);
 	return ret;
 }
 
@@ -279,17 +298,22 @@ static void release(struct lazyd *lazyd)
 /* The daemon's whole life after the split; does not return. */
 static void serve(struct lazyd *lazyd)
 {
-	int ret = prepare_engine(lazyd);
+	bool is_next = lazyd->journal->generation > 0;
+	int ret = is_next ? adopt_begin(lazyd) : 0;
 
+	if (!ret)
+		ret = prepare_engine(lazyd);
 	protect_self();
 	if (!ret)
 		ret = workset_load(lazyd->images, &lazyd->workset);
 	if (!ret)
 		ret = remote_open(lazyd);
+	if (!ret && is_next)
+		ret = recover(lazyd);
 	if (!ret) {
 		start_copiers(lazyd);
-		control_open(lazyd);
-		say_ready(lazyd);
+		if (!is_next)
+			say_ready(lazyd);
 		ret = engine_run(lazyd);
 	}
 	unlinkat(lazyd->work_dir, LAZY_SOCKET_NAME, 0);
@@ -321,11 +345,16 @@ int lazyd_run(const struct options *opts)
 		ret = detach(opts);
 	if (!ret)
 		ret = write_pidfile(&lazyd);
+	if (ret == -EINPROGRESS) {
+		say_ready(&lazyd);
+		return 0;
+	}
 	if (ret)
 		return ret;
 	lazyd.journal = journal_new();
-	if (!lazyd.journal)
+	if (!lazyd.journal || heap_init(&lazyd.heap, HEAP_SIZE))
 		return log_ret(-ENOMEM, "journal");
+	control_open(&lazyd);
 	ret = supervisor_split(&lazyd);
 	if (ret)
 		return ret;

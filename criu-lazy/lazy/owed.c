@@ -14,29 +14,67 @@ static int owed_area_compare(struct owed_area *a, struct owed_area *b)
 
 RB_GENERATE(owed_tree, owed_area, link, owed_area_compare)
 
-static size_t words_bytes(uint64_t nr_pages)
+static uint64_t stretch_size(uint64_t nr_pages)
 {
-	return (nr_pages + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t);
+	return sizeof(struct owed_stretch) + (nr_pages / WORD_BITS + 2) * sizeof(uint64_t);
 }
 
-struct owed_bits *owed_bits_new(uint64_t base, uint64_t len, uint64_t page_size, void *source)
+uint64_t owed_stretch_size(const struct owed_stretch *stretch)
+{
+	return stretch_size(stretch->nr_pages);
+}
+
+static void take_shape(struct owed_bits *bits, struct owed_stretch *stretch, void *source)
+{
+	bits->refs = 1;
+	bits->base = stretch->base;
+	bits->nr_pages = stretch->nr_pages;
+	bits->page_size = stretch->page_size;
+	bits->object = stretch->object;
+	bits->source = source;
+	bits->stretch = stretch;
+	bits->words = stretch->words;
+}
+
+struct owed_bits *owed_bits_new(const struct owed_shape *shape)
+{
+	uint64_t size = stretch_size(shape->len / shape->page_size);
+	struct owed_bits *bits = calloc(1, sizeof(*bits));
+	struct owed_stretch *stretch = NULL;
+
+	if (!bits)
+		return NULL;
+	bits->heap = shape->heap;
+	if (bits->heap) {
+		bits->at = heap_alloc(bits->heap, size);
+		stretch = bits->at ? heap_at(bits->heap, bits->at) : NULL;
+		if (stretch)
+			memset(stretch, 0, size);
+	} else {
+		stretch = calloc(1, size);
+	}
+	if (!stretch) {
+		free(bits);
+		return NULL;
+	}
+	stretch->base = shape->base;
+	stretch->nr_pages = shape->len / shape->page_size;
+	stretch->page_size = shape->page_size;
+	stretch->object = shape->object;
+	take_shape(bits, stretch, shape->source);
+	return bits;
+}
+
+struct owed_bits *owed_bits_adopt(struct heap *heap, uint64_t at, void *source)
 {
 	struct owed_bits *bits = calloc(1, sizeof(*bits));
 
 	if (!bits)
 		return NULL;
-	*bits = (struct owed_bits){
-		.refs = 1,
-		.base = base,
-		.nr_pages = len / page_size,
-		.page_size = page_size,
-		.source = source,
-		.words = calloc(1, words_bytes(len / page_size) + sizeof(uint64_t)),
-	};
-	if (bits->words)
-		return bits;
-	free(bits);
-	return NULL;
+	bits->heap = heap;
+	bits->at = at;
+	take_shape(bits, heap_at(heap, at), source);
+	return bits;
 }
 
 struct owed_bits *owed_bits_get(struct owed_bits *bits)
@@ -50,7 +88,10 @@ void owed_bits_put(struct owed_bits *bits)
 {
 	if (!bits || --bits->refs)
 		return;
-	free(bits->words);
+	if (bits->heap)
+		heap_free(bits->heap, bits->at, owed_stretch_size(bits->stretch));
+	else
+		free(bits->stretch);
 	free(bits);
 }
 
@@ -115,6 +156,18 @@ uint64_t owed_bits_clear(struct owed_bits *bits, uint64_t image, uint64_t len)
 	return changed;
 }
 
+uint64_t owed_bits_count(const struct owed_bits *bits, uint64_t image, uint64_t len)
+{
+	uint64_t first, last, count = 0;
+
+	if (!bits_span(bits, image, len, &first, &last))
+		return 0;
+	for (uint64_t word = first / WORD_BITS; word * WORD_BITS < last; word++)
+		count += (uint64_t)__builtin_popcountll(bits->words[word] &
+							word_mask(word, first, last));
+	return count;
+}
+
 /* The first page in [first, last) whose bit is `value`; last if there is none. */
 static uint64_t bits_find(const struct owed_bits *bits, uint64_t first, uint64_t last, bool value)
 {
@@ -142,6 +195,7 @@ static void area_free(struct owed *owed, struct owed_area *area)
 {
 	RB_REMOVE(owed_tree, &owed->areas, area);
 	owed->nr_areas--;
+	owed->is_dirty = true;
 	owed_bits_put(area->bits);
 	free(area);
 }
@@ -186,7 +240,21 @@ static int area_insert(struct owed *owed, const struct owed_area *what)
 	owed_bits_get(area->bits);
 	RB_INSERT(owed_tree, &owed->areas, area);
 	owed->nr_areas++;
+	owed->is_dirty = true;
 	return 0;
+}
+
+static uint64_t area_image(const struct owed_area *area, uint64_t addr)
+{
+	return area->image + (addr - area->start);
+}
+
+int owed_restore(struct owed *owed, const struct owed_area *what)
+{
+	if (what->bits && what->kind != LAZY_RANGE_SHMEM)
+		what->bits->nr_owed +=
+			owed_bits_count(what->bits, what->image, what->end - what->start);
+	return area_insert(owed, what);
 }
 
 int owed_add(struct owed *owed, const struct owed_area *what)
@@ -194,11 +262,6 @@ int owed_add(struct owed *owed, const struct owed_area *what)
 	int ret = owed_unmap(owed, what->start, what->end);
 
 	return ret ? ret : area_insert(owed, what);
-}
-
-static uint64_t area_image(const struct owed_area *area, uint64_t addr)
-{
-	return area->image + (addr - area->start);
 }
 
 bool owed_is_owed(const struct owed_area *area, uint64_t addr)
@@ -271,6 +334,22 @@ static int split_around(struct owed *owed, uint64_t start, uint64_t end)
 	return ret ? ret : split_at(owed, end);
 }
 
+/*
+ * No area reaches these pages any more. Their bits stay: a daemon killed before the areas are
+ * committed leaves the event to be applied again, and what it finds then must be what was found
+ * now (race.c asks what was owed).
+ */
+static uint64_t forget(const struct owed_area *area)
+{
+	uint64_t count = 0;
+
+	if (area->bits)
+		count = owed_bits_count(area->bits, area->image, area->end - area->start);
+	if (count)
+		area->bits->nr_owed -= count;
+	return count;
+}
+
 int owed_unmap(struct owed *owed, uint64_t start, uint64_t end)
 {
 	struct owed_area *area, *next;
@@ -281,7 +360,7 @@ int owed_unmap(struct owed *owed, uint64_t start, uint64_t end)
 	for (area = owed_next(owed, start); area && area->start < end; area = next) {
 		next = RB_NEXT(owed_tree, &owed->areas, area);
 		if (area->kind != LAZY_RANGE_SHMEM)
-			owed->dropped += owed_done(area, area->start, area->end);
+			owed->dropped += forget(area);
 		area_free(owed, area);
 	}
 	return 0;
@@ -385,8 +464,14 @@ static struct owed_bits *fork_bits(const struct owed_area *area)
 	    !bits_span(from, area->image, area->end - area->start, &first, &last))
 		return NULL;
 	aligned = first / WORD_BITS * WORD_BITS;
-	bits = owed_bits_new(from->base + aligned * from->page_size,
-			     (last - aligned) * from->page_size, from->page_size, from->source);
+	bits = owed_bits_new(&(struct owed_shape){
+		.heap = from->heap,
+		.base = from->base + aligned * from->page_size,
+		.len = (last - aligned) * from->page_size,
+		.page_size = from->page_size,
+		.object = from->object,
+		.source = from->source,
+	});
 	if (!bits)
 		return NULL;
 	for (uint64_t word = first / WORD_BITS; word * WORD_BITS < last; word++) {

@@ -23,17 +23,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lazy/heap.h"
 #include "lazy/protocol.h"
+
+/*
+ * As it lies in a shared heap, for the daemon that comes next: never changed once it is made, but for
+ * the words, whose bits are only cleared. So a copy that was made and not noted is met again, and
+ * found to be there already, and nothing else can come of being killed in between.
+ */
+struct owed_stretch {
+	uint64_t base; /* image address of bit 0 */
+	uint64_t nr_pages;
+	uint64_t page_size;
+	uint64_t object;     /* whose pages: as transport/wire.h names it */
+	uint64_t generation; /* of the daemon that set `owner` */
+	struct owed_bits *owner;
+	uint64_t words[];
+};
 
 /* Owed pages of one stretch of the image, reference counted. */
 struct owed_bits {
 	size_t refs;
-	uint64_t base; /* image address of bit 0 */
+	uint64_t base;
 	uint64_t nr_pages;
-	uint64_t nr_owed;
+	uint64_t nr_owed; /* that some area can reach: munmap(2) leaves bits behind */
 	uint64_t page_size;
+	uint64_t object;
 	void *source; /* of the bytes: opaque here, copied to forked children */
 	uint64_t *words;
+	struct heap *heap;   /* NULL: malloc(3) */
+	uint64_t at;	   /* in the heap: struct owed_stretch */
+	struct owed_stretch *stretch;
+};
+
+/* What a stretch is made with. */
+struct owed_shape {
+	struct heap *heap; /* borrowed; NULL: malloc(3) */
+	uint64_t base, len, page_size, object;
+	void *source;
 };
 
 struct owed_area {
@@ -51,6 +78,7 @@ RB_HEAD(owed_tree, owed_area);
 struct owed {
 	struct owed_tree areas;
 	size_t nr_areas;
+	bool is_dirty;	  /* areas have changed since somebody last cleared this */
 	uint64_t dropped; /* private pages that were owed and are not any more, undelivered */
 };
 
@@ -62,7 +90,14 @@ struct owed_run {
 };
 
 /* All bits 0. One reference is the caller's. NULL: out of memory. */
-struct owed_bits *owed_bits_new(uint64_t base, uint64_t len, uint64_t page_size, void *source);
+struct owed_bits *owed_bits_new(const struct owed_shape *shape);
+/* The stretch at `at`, which another process has made; nr_owed is 0 until areas are added with
+ * owed_restore(). NULL: out of memory. */
+struct owed_bits *owed_bits_adopt(struct heap *heap, uint64_t at, void *source);
+/* Bytes of its block in the heap. */
+uint64_t owed_stretch_size(const struct owed_stretch *stretch);
+/* Pages owed in [image, image + len). */
+uint64_t owed_bits_count(const struct owed_bits *bits, uint64_t image, uint64_t len);
 struct owed_bits *owed_bits_get(struct owed_bits *bits);
 void owed_bits_put(struct owed_bits *bits);
 /* Sets / clears pages that [image, image + len) touches, cut to the stretch. How many changed. */
@@ -77,6 +112,8 @@ void owed_fini(struct owed *owed);
  * [start, end) before is dropped. 0 or -ENOMEM.
  */
 int owed_add(struct owed *owed, const struct owed_area *what);
+/* The same of an area that was known before, to a daemon that has died; nothing is there yet. */
+int owed_restore(struct owed *owed, const struct owed_area *what);
 
 /* The area that holds addr, or NULL; the first area that ends after addr, or NULL. O(log n). */
 struct owed_area *owed_find(struct owed *owed, uint64_t addr);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "lazy/durable.h"
 #include "lazy/engine.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
@@ -38,6 +39,7 @@ static int note(struct space *space, const struct recent_change *change)
 		return -ENOMEM;
 	space->recent = grown;
 	space->recent[space->nr_recent++] = *change;
+	space->owed.is_dirty = true;
 	return 0;
 }
 
@@ -68,7 +70,7 @@ int race_unmap(struct space *space, uint64_t start, uint64_t end)
 
 		if (!move->is_unmap && !move->has_left && move->from < end &&
 		    start < move->from + move->len)
-			move->has_left = is_source = true;
+			move->has_left = is_source = space->owed.is_dirty = true;
 	}
 	return !is_source && has_areas(&space->owed, start, end) ? note(space, &change) : 0;
 }
@@ -260,6 +262,7 @@ bool race_is_open(struct lazyd *lazyd, struct space *space)
 	if (space->parent)
 		race_calm(lazyd, space->parent);
 	space->is_young = false;
+	durable_grown_up(lazyd, space);
 	return false;
 }
 
@@ -267,12 +270,16 @@ void race_calm(struct lazyd *lazyd, struct space *space)
 {
 	struct space *child;
 
+	if (space->nr_recent)
+		durable_calm(lazyd, space);
 	space->nr_recent = 0;
 	if (!space->has_young)
 		return;
 	space->has_young = false;
 	TAILQ_FOREACH (child, &lazyd->spaces, link) {
-		if (child->parent == space)
-			child->is_young = false;
+		if (child->parent != space || !child->is_young)
+			continue;
+		child->is_young = false;
+		durable_grown_up(lazyd, child);
 	}
 }

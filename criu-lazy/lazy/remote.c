@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "lazy/engine.h"
 #include "lazy/hot.h"
@@ -459,9 +461,24 @@ void remote_fault(struct lazyd *lazyd, struct lazy_source *source, uint64_t imag
 	client_say(remote->client, WIRE_F_PRIORITY, landing, &region, 1, false);
 }
 
+/* For a daemon that may follow: written to the place that is not in force. */
+static void note_place(struct journal *journal, const char *host, uint16_t port)
+{
+	uint32_t place = atomic_load(&journal->place) == 1 ? 2 : 1;
+
+	snprintf(journal->places[place - 1].host, JOURNAL_HOST, "%s", host);
+	journal->places[place - 1].port = port;
+	atomic_store(&journal->place, place);
+}
+
 int remote_move(struct lazyd *lazyd, const char *host, uint16_t port)
 {
-	return lazyd->remote ? client_move(lazyd->remote->client, host, port) : -ENOTCONN;
+	if (!lazyd->remote)
+		return -ENOTCONN;
+	if (strlen(host) >= JOURNAL_HOST)
+		return -ENAMETOOLONG;
+	note_place(lazyd->journal, host, port);
+	return client_move(lazyd->remote->client, host, port);
 }
 
 int remote_rate(struct lazyd *lazyd, uint64_t bytes_per_second)
@@ -509,10 +526,24 @@ static int start_client(struct lazyd *lazyd, struct remote *remote)
 		.want_lz4 = opts->compress != COMPRESS_NONE,
 		.timeout_ms = (seconds < seconds_max ? seconds : seconds_max) * 1000,
 	};
+	struct journal *journal = lazyd->journal;
+	uint32_t place = atomic_load(&journal->place);
 	int ret = token_load(lazyd->images, &token);
 
 	if (ret && ret != -ENOENT)
 		return ret;
+	if (place) {
+		config.host = journal->places[place - 1].host;
+		config.port = journal->places[place - 1].port;
+	}
+	/* To the source all daemons are one client. */
+	if (!atomic_load(&journal->has_session)) {
+		if (getrandom(journal->session, sizeof(journal->session), 0) !=
+		    sizeof(journal->session))
+			return log_errno("random bytes");
+		atomic_store(&journal->has_session, true);
+	}
+	config.session = journal->session;
 	config.token = ret ? NULL : &token;
 	ret = tls_context_new(opts, &remote->tls);
 	config.tls = remote->tls;
@@ -535,7 +566,8 @@ int remote_open(struct lazyd *lazyd)
 		return -ENOMEM;
 	lazyd->remote = remote;
 	ret = start_client(lazyd, remote);
-	if (!ret)
+	/* One that follows another has tasks to serve, and a source that may be away for a while. */
+	if (!ret && !lazyd->journal->generation)
 		ret = client_wait_first(remote->client, FIRST_MS);
 	if (!ret)
 		ret = engine_watch(lazyd, client_fd(remote->client), &remote->watch, WATCH_REMOTE,

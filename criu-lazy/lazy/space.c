@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "lazy/advice.h"
+#include "lazy/durable.h"
 #include "lazy/engine.h"
 #include "lazy/identify.h"
 #include "lazy/uffd.h"
@@ -47,21 +48,38 @@ struct space *space_new(struct lazyd *lazyd, int uffd)
 	return space;
 }
 
-void space_identify(struct lazyd *lazyd, struct space *space, pid_t pid)
+static bool has_ended(int pidfd)
+{
+	struct pollfd over = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&over, 1, 0) > 0;
+}
+
+void space_follow(struct lazyd *lazyd, struct space *space, pid_t pid, int pidfd)
 {
 	char path[64];
 
-	space->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (space->pidfd < 0)
-		return;
+	space->pidfd = pidfd;
 	space->host_pid = pid;
 	if (lazyd->has_guard_scan) {
 		snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 		space->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
+	if (has_ended(pidfd) && space->pagemap_fd >= 0) { /* of whom? */
+		close(space->pagemap_fd);
+		space->pagemap_fd = -1;
+	}
 	if (space->slot >= 0)
 		journal_identify(lazyd->journal, space->slot, pid, space->pidfd);
 	engine_watch(lazyd, space->pidfd, &space->pid_watch, WATCH_PIDFD, space);
+}
+
+void space_identify(struct lazyd *lazyd, struct space *space, pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd >= 0)
+		space_follow(lazyd, space, pid, pidfd);
 }
 
 static bool is_known_pid(void *ctx, pid_t pid)
@@ -137,11 +155,8 @@ static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
 	if (parent->host_pid)
 		identify_wiped(parent->host_pid, wipe_range, child);
 	lazyd->stats.forked += owed_count(&child->owed);
-	if (owed_is_empty(&child->owed)) {
-		space_end(lazyd, child);
-		return;
-	}
-	child->slot = journal_add(lazyd->journal, uffd, 0, -1);
+	child->is_swept = owed_is_empty(&child->owed); /* and may be ended in a moment */
+	durable_enter(lazyd, child);
 	engine_watch(lazyd, uffd, &child->watch, WATCH_SPACE, child);
 }
 
@@ -238,46 +253,79 @@ static int apply_event(struct lazyd *lazyd, struct space *space, const struct ad
 	}
 }
 
+void space_apply(struct lazyd *lazyd, struct space *space, uint32_t number)
+{
+	const struct journal_inbox *inbox = &lazyd->journal->inbox;
+	const struct uffd_msg *msg = &inbox->msgs[number];
+	int ret = apply_event(lazyd, space, &inbox->calls, msg);
+
+	lazyd->nr_applied = number + 1;
+	if (!ret && (space->owed.is_dirty || msg->event == UFFD_EVENT_FORK))
+		ret = durable_commit(lazyd);
+	if (ret)
+		space_kill(lazyd, space, "no memory for what it is owed", 0);
+}
+
+/* Nothing in the inbox is needed any more; the messages are zero, so that the next ones count. */
+static void begin_batch(struct lazyd *lazyd, const struct space *space)
+{
+	struct journal_inbox *inbox = &lazyd->journal->inbox;
+
+	inbox->slot = space->slot;
+	inbox->uffd = space->uffd;
+	lazyd->nr_applied = 0;
+	atomic_fetch_add(&inbox->batch, 1);
+}
+
+static void end_batch(struct lazyd *lazyd, size_t count)
+{
+	memset(lazyd->journal->inbox.msgs, 0, count * sizeof(struct uffd_msg));
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* The event stays queued and the forking thread waits (UFFD.md 14). */
+static void wait_for_descriptors(struct lazyd *lazyd, const struct space *space)
+{
+	if (!lazyd->is_short_of_fds)
+		log_warn("task %d: its fork waits for a free descriptor", space->image_pid);
+	lazyd->is_short_of_fds = true;
+	usleep(SHORT_OF_FDS_US);
+}
+
 /* All that is readable; events are applied, faults collected. How many faults. */
 static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fault *faults)
 {
-	struct uffd_msg msgs[POLL_BATCH];
-	struct advice_calls calls;
+	struct journal_inbox *inbox = &lazyd->journal->inbox;
 	size_t count = 0;
 
 	while (count + POLL_BATCH <= FAULTS_MAX) {
-		size_t nr = look_at_callers(lazyd, space, &calls);
+		size_t nr = look_at_callers(lazyd, space, &inbox->calls);
 		ssize_t len;
 
 		if (!nr)
 			break;
-		len = read(space->uffd, msgs, nr * sizeof(msgs[0]));
-		nr = len > 0 ? (size_t)len / sizeof(msgs[0]) : 0;
+		begin_batch(lazyd, space);
+		len = read(space->uffd, inbox->msgs, nr * sizeof(inbox->msgs[0]));
+		nr = len > 0 ? (size_t)len / sizeof(inbox->msgs[0]) : 0;
 		if (len < 0 && errno == EINTR)
 			continue;
-		if (len < 0 && (errno == EMFILE || errno == ENFILE)) {
-			/* The event stays queued and the forking thread waits (UFFD.md 14). */
-			if (!lazyd->is_short_of_fds)
-				log_warn("task %d: its fork waits for a free descriptor",
-					 space->image_pid);
-			lazyd->is_short_of_fds = true;
-			usleep(SHORT_OF_FDS_US);
-		}
+		if (len < 0 && (errno == EMFILE || errno == ENFILE))
+			wait_for_descriptors(lazyd, space);
 		if (!nr)
 			break;
 		for (size_t i = 0; i < nr; i++) {
-			if (msgs[i].event == UFFD_EVENT_PAGEFAULT) {
+			const struct uffd_msg *msg = &inbox->msgs[i];
+
+			if (msg->event == UFFD_EVENT_PAGEFAULT)
 				faults[count++] = (struct fault){
-					.addr = msgs[i].arg.pagefault.address,
-					.tid = msgs[i].arg.pagefault.feat.ptid,
+					.addr = msg->arg.pagefault.address,
+					.tid = msg->arg.pagefault.feat.ptid,
 				};
-			} else if (apply_event(lazyd, space, &calls, &msgs[i])) {
-				space_kill(lazyd, space, "no memory for what it is owed", 0);
-			}
+			else
+				space_apply(lazyd, space, (uint32_t)i);
 			space->is_due = true;
 		}
-		if (nr < POLL_BATCH)
-			continue; /* until EAGAIN: the last read may have left events */
+		end_batch(lazyd, nr); /* until EAGAIN: the last read may have left events */
 	}
 	return count;
 }
@@ -317,6 +365,7 @@ void space_finish_area(struct space *space, struct owed_area *area)
 	remember_collapse(space, area);
 	owed_bits_put(area->bits);
 	area->bits = NULL;
+	space->owed.is_dirty = true;
 }
 
 static void poison_area(struct space *space, const struct owed_area *area)
@@ -343,6 +392,7 @@ void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, ui
 	if (space->is_killed)
 		return;
 	space->is_killed = true;
+	durable_doom(lazyd, space);
 	log_err("task %d (pid %d): killed: %s (0x%" PRIx64 ")", space->image_pid, space->host_pid,
 		reason, addr);
 	lazyd->error = lazyd->error ? lazyd->error : -EIO;
@@ -360,8 +410,10 @@ static void orphan_children(struct lazyd *lazyd, const struct space *parent)
 	struct space *child;
 
 	TAILQ_FOREACH (child, &lazyd->spaces, link) {
-		if (child->parent == parent)
-			child->parent = NULL;
+		if (child->parent != parent)
+			continue;
+		child->parent = NULL;
+		durable_orphan(lazyd, child);
 	}
 }
 
@@ -400,8 +452,7 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	disarm(space);
 	if (!space->is_gone)
 		collapse_areas(space);
-	if (space->slot >= 0)
-		journal_drop(lazyd->journal, space->slot);
+	durable_leave(lazyd, space);
 	if (space->pidfd >= 0)
 		close(space->pidfd);
 	if (space->pagemap_fd >= 0)

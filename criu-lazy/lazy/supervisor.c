@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Policy when the daemon has died (default: kill):
+ * When the daemon has died with pages owed (--on-daemon-loss):
+ *
+ * restart  Another one is made, of the supervisor's memory, which is as it was before the first
+ *          began: at once, but not more than RESTARTS_MAX times in RESTARTS_NS. Then, and when it
+ *          says that it cannot take over: kill.
+ * hold     Nothing is done until somebody says what (control.h), or nobody is left who waits.
+ * kill     As follows.
  *
  *   1. SIGKILL to every task named in the journal that is still owed pages.
  *   2. Each userfaultfd in the shared descriptor table, named or not (a FORK event may have been
@@ -32,6 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lazy/control.h"
 #include "lazy/engine.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
@@ -41,9 +48,12 @@ enum {
 	TEXT_BYTES = 1 << 16,
 	ROUND_NS = 2000000,
 	GRACE_ROUNDS = 50,
-	SAY_AFTER = 2500
+	SAY_AFTER = 2500,
+	RESTARTS_MAX = 5,
+	HOLD_LOOK_MS = 200,
 };
-#define UFFD_LINK "anon_inode:[userfaultfd]"
+#define RESTARTS_NS (60 * 1000000000ull)
+#define UFFD_LINK   "anon_inode:[userfaultfd]"
 
 struct linux_dirent64 {
 	uint64_t ino;
@@ -55,6 +65,14 @@ struct linux_dirent64 {
 
 struct supervisor {
 	struct journal *journal;
+	enum daemon_loss policy;
+	int control_fd; /* of the daemons, to be spoken to in their place */
+	int *kept;	/* descriptors that were open before the first daemon */
+	size_t nr_kept;
+	int signal_fd;
+	sigset_t daemon_mask;
+	uint64_t restarts[RESTARTS_MAX]; /* when; a ring */
+	unsigned int nr_restarts;
 	bool has_poison;
 	struct {
 		int uffd;
@@ -335,107 +353,259 @@ static int apply_policy(void)
 	return 1;
 }
 
-/* Waits for the daemon's end, passing on what a user sends. Its wait status, or -1 if not a child.
- */
-static int wait_for_daemon(int pidfd, bool is_parent)
+/* ---- watching ----------------------------------------------------------------------- */
+
+bool supervisor_keeps(int fd)
 {
-	struct pollfd polls[2] = { { .fd = pidfd, .events = POLLIN }, { .events = POLLIN } };
-	int status = -1;
+	if (fd == self.journal->daemon_pidfd || fd == self.signal_fd)
+		return true;
+	for (size_t i = 0; i < self.nr_kept; i++) {
+		if (self.kept[i] == fd)
+			return true;
+	}
+	return false;
+}
+
+static void keep_fd(int fd)
+{
+	int *grown = reallocarray(self.kept, self.nr_kept + 1, sizeof(int));
+
+	if (!grown)
+		return;
+	self.kept = grown;
+	self.kept[self.nr_kept++] = fd;
+}
+
+/* The directory that was read is among them. */
+static void forget_closed(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < self.nr_kept; i++) {
+		if (fcntl(self.kept[i], F_GETFD) >= 0)
+			self.kept[kept++] = self.kept[i];
+	}
+	self.nr_kept = kept;
+}
+
+void supervisor_bury(int uffd)
+{
+	self.nr_held = self.nr_beyond = 0;
+	memset(self.held, 0, sizeof(self.held));
+	hold(uffd);
+	settle();
+}
+
+static void watch_signals(void)
+{
 	sigset_t mask;
 
 	sigfillset(&mask);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	sigdelset(&mask, SIGCHLD);
-	polls[1].fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	self.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* SIGTERM or SIGINT, or 0. */
+static int take_signal(void)
+{
+	struct signalfd_siginfo info;
+
+	if (read(self.signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	return info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ? (int)info.ssi_signo : 0;
+}
+
+/* Waits for the daemon's end, passing on what a user sends. Its wait status, or -1 if not a child.
+ * All of its threads have ended when this returns. */
+static int wait_for_daemon(int pidfd, bool is_parent)
+{
+	struct pollfd polls[2] = { { .fd = pidfd, .events = POLLIN },
+				   { .fd = self.signal_fd, .events = POLLIN } };
+	int status = -1;
+
 	while (!(polls[0].revents & POLLIN)) {
-		struct signalfd_siginfo info;
+		int signal;
 
 		if (poll(polls, 2, -1) < 0 && errno != EINTR)
 			break;
-		if (read(polls[1].fd, &info, sizeof(info)) == sizeof(info) &&
-		    (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
-			syscall(SYS_pidfd_send_signal, pidfd, info.ssi_signo, NULL, 0);
+		signal = take_signal();
+		if (signal)
+			syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 	}
+	self.journal->lost_at = lazy_now();
 	if (is_parent)
 		waitpid(atomic_load(&self.journal->daemon_pid), &status, 0);
 	return status;
 }
 
-static void supervise(int pidfd, bool is_parent) __attribute__((noreturn));
-static void supervise(int pidfd, bool is_parent)
+static bool is_anybody_owed(void)
 {
-	int finished, status;
+	uint32_t nr_used = atomic_load(&self.journal->nr_used);
 
-	prctl(PR_SET_NAME, "lazy-supervisor");
-	status = wait_for_daemon(pidfd, is_parent);
-	finished = atomic_load(&self.journal->finished);
+	for (uint32_t i = 0; i < nr_used; i++) {
+		const struct journal_slot *slot = &self.journal->slots[i];
+
+		if (atomic_load(&slot->state) == JOURNAL_OWED && !uffd_is_gone(slot->uffd))
+			return true;
+	}
+	return false;
+}
+
+static bool may_restart(void)
+{
+	uint64_t now = lazy_now();
+	uint64_t *oldest = &self.restarts[self.nr_restarts % RESTARTS_MAX];
+
+	if (self.nr_restarts >= RESTARTS_MAX && now - *oldest < RESTARTS_NS) {
+		log_err("the lazy-pages daemon died %d times within a minute", RESTARTS_MAX + 1);
+		return false;
+	}
+	*oldest = now;
+	self.nr_restarts++;
+	return true;
+}
+
+/* Until somebody says "resume": true; a signal, or nobody waits any more: false. */
+static bool wait_for_word(void)
+{
+	struct pollfd polls[2] = { { .fd = self.control_fd, .events = POLLIN },
+				   { .fd = self.signal_fd, .events = POLLIN } };
+
+	log_err("the lazy-pages daemon died: tasks that need absent pages wait; start `criu-lazy "
+		"lazy-pages` in the same work directory to go on, or end this process (pid %d) "
+		"with SIGTERM to kill them",
+		getpid());
+	while (is_anybody_owed()) {
+		poll(polls, 2, HOLD_LOOK_MS);
+		if (take_signal())
+			return false;
+		if (polls[0].revents & POLLIN && control_hears_resume(self.control_fd))
+			return true;
+	}
+	return false;
+}
+
+/* Does another daemon follow? */
+static bool is_to_go_on(int status)
+{
+	/* One that leaves has said why; one that was killed cannot have finished. */
+	if (atomic_load(&self.journal->finished) || (status != -1 && WIFEXITED(status)))
+		return false;
+	if (self.policy == DAEMON_LOSS_HOLD)
+		return wait_for_word();
+	return self.policy == DAEMON_LOSS_RESTART && may_restart();
+}
+
+static void leave(int status) __attribute__((noreturn));
+static void leave(int status)
+{
+	int finished = atomic_load(&self.journal->finished);
+
 	if (apply_policy())
 		_exit(1);
-	if (is_parent && WIFEXITED(status))
+	if (status != -1 && WIFEXITED(status))
 		_exit(WEXITSTATUS(status));
 	_exit(finished ? finished - 1 : 1);
 }
 
 /* Two processes, one descriptor table, two memories. libc's fork cannot do this. */
-static pid_t clone_files(void)
+static pid_t clone_files(int *pidfd)
 {
-	return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	return (pid_t)syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
+}
+
+/* 0 in the daemon; in the supervisor when it is dead: its wait status in *status. */
+static pid_t run_daemon(int *status)
+{
+	/* In memory of both, so that the child knows whose it is. */
+	int *pidfd = &self.journal->daemon_pidfd;
+	pid_t pid = clone_files(pidfd);
+
+	if (pid < 0)
+		return log_errno("supervisor: clone");
+	if (pid == 0) {
+		setsid(); /* what kills a process group shall not kill both */
+		sigprocmask(SIG_SETMASK, &self.daemon_mask, NULL);
+		atomic_store(&self.journal->daemon_pid, getpid());
+		prctl(PR_SET_NAME, "lazy-pages");
+		return 0;
+	}
+	atomic_store(&self.journal->daemon_pid, pid);
+	*status = wait_for_daemon(*pidfd, true);
+	close(*pidfd);
+	*pidfd = -1;
+	return pid;
+}
+
+static const char *end_of(int status)
+{
+	return WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "no signal";
 }
 
 int supervisor_split(struct lazyd *lazyd)
 {
 	pid_t parent = getpid();
-	int pidfd, parent_pidfd;
-	sigset_t mask, old;
+	int status = 0;
 	pid_t pid;
 
 	self.journal = lazyd->journal;
 	self.has_poison = lazyd->has_poison;
-	parent_pidfd = (int)syscall(SYS_pidfd_open, parent, 0);
-	if (parent_pidfd < 0)
+	self.policy = lazyd->opts->on_daemon_loss;
+	self.control_fd = lazyd->control_fd;
+	lazyd->supervisor_pidfd = (int)syscall(SYS_pidfd_open, parent, 0);
+	if (lazyd->supervisor_pidfd < 0)
 		return log_errno("supervisor: pidfd of %d", parent);
-	sigfillset(&mask);
-	sigprocmask(SIG_SETMASK, &mask, &old);
-	pid = clone_files();
-	if (pid < 0)
-		return log_errno("supervisor: clone");
-	if (pid == 0) {
-		setsid(); /* what kills a process group shall not kill both */
-		sigprocmask(SIG_SETMASK, &old, NULL);
-		atomic_store(&lazyd->journal->daemon_pid, getpid());
-		lazyd->supervisor_pidfd = parent_pidfd;
-		prctl(PR_SET_NAME, "lazy-pages");
-		return 0;
+	for_each_number("/proc/self/fd", keep_fd);
+	forget_closed();
+	sigprocmask(SIG_SETMASK, NULL, &self.daemon_mask);
+	watch_signals();
+	for (;;) {
+		pid = run_daemon(&status);
+		if (pid == 0)
+			return 0;
+		prctl(PR_SET_NAME, "lazy-supervisor");
+		if (pid < 0 || !is_to_go_on(status))
+			leave(status);
+		lazyd->journal->generation++;
+		log_warn("the lazy-pages daemon died (%s): starting another one", end_of(status));
 	}
-	atomic_store(&lazyd->journal->daemon_pid, pid);
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0) {
-		log_errno("supervisor: pidfd of %d", pid);
-		kill(pid, SIGKILL);
-		_exit(1);
-	}
-	supervise(pidfd, true);
+}
+
+/*
+ * Made by a daemon with threads: a lock of libc may be held for ever in this copy of its memory, so
+ * no daemon can be made of it.
+ */
+static void supervise(int daemon_pidfd) __attribute__((noreturn));
+static void supervise(int daemon_pidfd)
+{
+	prctl(PR_SET_NAME, "lazy-supervisor");
+	watch_signals();
+	wait_for_daemon(daemon_pidfd, false);
+	leave(-1);
 }
 
 void supervisor_replace(struct lazyd *lazyd)
 {
 	int daemon_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int pidfd = -1;
 	pid_t pid;
 
 	close(lazyd->supervisor_pidfd); /* leaves epoll with its last reference */
 	lazyd->supervisor_pidfd = -1;
-	log_warn("the supervisor was killed: making another one");
-	pid = daemon_pidfd < 0 ? -1 : clone_files();
+	log_warn("the supervisor was killed: making another one, which ends the tasks if this "
+		 "daemon dies");
+	pid = daemon_pidfd < 0 ? -1 : clone_files(&pidfd);
 	if (pid == 0) {
 		setsid();
-		supervise(daemon_pidfd, false);
+		supervise(daemon_pidfd);
 	}
 	if (pid < 0) {
 		log_errno("supervisor: clone; while this daemon lives all is well");
 		return;
 	}
-	lazyd->supervisor_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (lazyd->supervisor_pidfd >= 0)
+	lazyd->supervisor_pidfd = pidfd;
+	if (pidfd >= 0)
 		engine_watch(lazyd, lazyd->supervisor_pidfd, &lazyd->supervisor_watch,
 			     WATCH_SUPERVISOR, NULL);
 }

@@ -30,7 +30,7 @@ struct stage_hook {
 };
 
 /* What happens to tasks that still owe pages when the lazy-pages daemon dies. */
-enum daemon_loss { DAEMON_LOSS_KILL };
+enum daemon_loss { DAEMON_LOSS_RESTART, DAEMON_LOSS_HOLD, DAEMON_LOSS_KILL };
 
 /* --compress: pages on their way to another host */
 enum compress_mode { COMPRESS_AUTO, COMPRESS_LZ4, COMPRESS_NONE };

@@ -187,10 +187,19 @@ int apply_file_validation(struct options *opts, const char *value)
 
 int apply_on_daemon_loss(struct options *opts, const char *value)
 {
-	if (strcmp(value, "kill") != 0)
-		return -EINVAL;
-	opts->on_daemon_loss = DAEMON_LOSS_KILL;
-	return 0;
+	static const char *const names[] = {
+		[DAEMON_LOSS_RESTART] = "restart",
+		[DAEMON_LOSS_HOLD] = "hold",
+		[DAEMON_LOSS_KILL] = "kill",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			opts->on_daemon_loss = (enum daemon_loss)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 int apply_compress(struct options *opts, const char *value)

@@ -72,7 +72,9 @@ static int init_client(struct client *client, const struct client_config *config
 		client->has_token = true;
 		client->token = *config->token;
 	}
-	if (getrandom(client->session, sizeof(client->session), 0) != sizeof(client->session))
+	if (config->session)
+		memcpy(client->session, config->session, sizeof(client->session));
+	else if (getrandom(client->session, sizeof(client->session), 0) != sizeof(client->session))
 		return log_errno("page client: random bytes");
 	client->host = strdup(config->host);
 	if (!client->host)

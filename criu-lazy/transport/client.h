@@ -38,6 +38,7 @@ struct client_config {
 	bool verify_name;	       /* TLS: the certificate must be the host's */
 	/* NULL: the images have none, the source is a CRIU (or serves for one). */
 	const struct token *token;
+	const uint8_t *session; /* WIRE_SESSION_SIZE bytes; NULL: random ones */
 	bool want_lz4;
 	unsigned int timeout_ms; /* without a source for so long: it is gone for good; 0: never */
 };

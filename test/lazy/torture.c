@@ -5,12 +5,15 @@
  * while pages arrive, comparing each byte with a model.
  *
  *   torture [-s seed] [-m MiB] [-p full|sparse|random] [-t threads] [-n steps] [-k kill-after-us]
- * [-S] [-M] [-R]
+ * [-K kills] [-L restart|hold|kill] [-r] [-q] [-S] [-M] [-R]
  *
- * Exit: 0 all right, 2 could not run, 3 a wrong byte, 4 (-R) all bytes were right until the daemon
- * ended the task. With -k the daemon is killed (-S: its
- * supervisor) after that time: then the task must be dead or right, and 0 says that it was.
+ * Exit: 0 all right, 2 could not run, 3 a wrong byte, 4 (-R, or after a kill) all bytes were right
+ * until the task was ended.
  *
+ * -k: the daemon is killed (-S: its supervisor) after that time, -K times. With -L restart the task
+ *     must not notice; with -L kill it must be dead or right, and 0 says that it was.
+ * -r: pages are at a source elsewhere: a page server on this host.
+ * -q: threads only read, now and then; what the longest read took is said.
  * -M: one thread moves memory to and fro while another one forks.
  * -R: a thread drops and removes parts of the shared segment.
  *
@@ -28,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -43,6 +47,8 @@
 #include "lazy/protocol.h"
 #include "mem/pagemap_flags.h"
 #include "pagemap.pb-c.h"
+#include "transport/page_server.h"
+#include "transport/token.h"
 #include "util/log.h"
 
 enum { PAGE = 4096, MOVE_PAGES = 512, IMAGE_PID = 100, THREADS_MAX = 16, BROKEN = 2, WRONG, ENDED };
@@ -60,9 +66,10 @@ enum { NOT_MAPPED = ~0ull };
 static uint64_t seed = 1, nr_pages, steps = 2000;
 static const char *pattern = "random";
 static int nr_threads = 4;
-static bool is_moving, is_removing;
+static bool is_moving, is_removing, is_remote, is_quiet;
+static enum daemon_loss policy = DAEMON_LOSS_RESTART;
 static atomic_bool is_over;
-static char dir[] = "/tmp/lazy-torture-XXXXXX";
+static char dir[] = "/tmp/lazy-torture-XXXXXX", source_dir[sizeof(dir) + 8];
 
 static uint64_t mix(uint64_t x)
 {
@@ -103,6 +110,7 @@ static bool is_present(uint64_t page)
 	return mix(seed * 1000003 + page / (1 + mix(page / 64) % 32)) % 3;
 }
 
+/* pages: NULL where only the source has them. */
 static void put_entries(struct image *map, struct image *pages, uint64_t base, uint64_t count)
 {
 	static uint64_t words[PAGE / 8];
@@ -117,7 +125,7 @@ static void put_entries(struct image *map, struct image *pages, uint64_t base, u
 		}
 		for (; page < count && is_present(page); page++) {
 			fill_page(words, base + page * PAGE);
-			if (image_write_raw(pages, words, PAGE))
+			if (pages && image_write_raw(pages, words, PAGE))
 				die("pages");
 		}
 		entry.vaddr = (base == SHARED ? 0 : base) + first * PAGE;
@@ -125,53 +133,62 @@ static void put_entries(struct image *map, struct image *pages, uint64_t base, u
 		entry.nr_pages = page - first;
 		entry.compat_nr_pages = (uint32_t)(page - first);
 		entry.has_flags = 1;
-		entry.flags = PE_LAZY | PE_PRESENT;
+		entry.flags = pages ? PE_LAZY | PE_PRESENT : PE_LAZY;
 		if (image_write(map, &entry.base))
 			die("pagemap");
 	}
 }
 
 static void make_image(struct image_dir *images, enum image_kind kind, uint64_t id,
-		       uint32_t pages_id, uint64_t base, uint64_t count)
+		       uint32_t pages_id, bool has_pages)
 {
 	PagemapHead head = PAGEMAP_HEAD__INIT;
-	struct image *map, *pages;
+	struct image *map, *pages = NULL;
 
 	head.pages_id = pages_id;
 	if (image_create(images, kind, id, &map) ||
-	    image_create(images, IMG_PAGES, pages_id, &pages))
+	    (has_pages && image_create(images, IMG_PAGES, pages_id, &pages)))
 		die("image");
 	if (image_write(map, &head.base))
 		die("head");
-	put_entries(map, pages, base, count);
-	if (image_close(&map) || image_close(&pages))
+	if (kind == IMG_SHMEM_PAGEMAP) {
+		put_entries(map, pages, SHARED, SHM_PAGE);
+	} else {
+		put_entries(map, pages, BASE, nr_pages);
+		put_entries(map, pages, MOVING, MOVE_PAGES);
+	}
+	if (image_close(&map) || (pages && image_close(&pages)))
 		die("close");
 }
 
-static void make_task_image(struct image_dir *images)
+static void make_set(const char *path, bool has_pages)
 {
-	PagemapHead head = PAGEMAP_HEAD__INIT;
-	struct image *map, *pages;
+	struct image_dir *images;
+	struct token token;
+	char command[160];
 
-	head.pages_id = 1;
-	if (image_create(images, IMG_PAGEMAP, IMAGE_PID, &map) ||
-	    image_create(images, IMG_PAGES, 1, &pages) || image_write(map, &head.base))
-		die("image");
-	put_entries(map, pages, BASE, nr_pages);
-	put_entries(map, pages, MOVING, MOVE_PAGES);
-	if (image_close(&map) || image_close(&pages))
-		die("close");
+	if (image_dir_open(path, -1, &images))
+		die("directory");
+	make_image(images, IMG_PAGEMAP, IMAGE_PID, 1, has_pages);
+	make_image(images, IMG_SHMEM_PAGEMAP, SHMID, 2, has_pages);
+	if (is_remote && has_pages) {
+		snprintf(command, sizeof(command), "cp %s/lazy-source.img %s", source_dir, dir);
+		if (token_create(images, &token) || system(command))
+			die("token");
+	}
+	image_dir_close(images);
 }
 
 static void make_images(void)
 {
-	struct image_dir *images;
-
-	if (!mkdtemp(dir) || image_dir_open(dir, -1, &images))
+	if (!mkdtemp(dir))
 		die("directory");
-	make_task_image(images);
-	make_image(images, IMG_SHMEM_PAGEMAP, SHMID, 2, SHARED, SHM_PAGE);
-	image_dir_close(images);
+	snprintf(source_dir, sizeof(source_dir), "%s/source", dir);
+	if (is_remote && mkdir(source_dir, 0700))
+		die("directory of the source");
+	make_set(dir, !is_remote);
+	if (is_remote)
+		make_set(source_dir, true);
 }
 
 /* ---- the task ---- */
@@ -408,11 +425,37 @@ static void step(struct slice *slice)
 	}
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* How long is nobody there who serves? */
+static void read_now_and_then(struct slice *slice)
+{
+	uint64_t longest = 0;
+
+	for (uint64_t i = 0; i < steps; i++) {
+		uint64_t start = now_us(), took;
+
+		verify_page(slice, 0, roll(slice, slice->pages), "read");
+		took = now_us() - start;
+		longest = took > longest ? took : longest;
+		usleep(20);
+	}
+	fprintf(stderr, "longest read: %lu us\n", longest);
+}
+
 static void *run_slice(void *arg)
 {
 	struct slice *slice = arg;
 
-	for (uint64_t i = 0; i < steps; i++)
+	if (is_quiet)
+		read_now_and_then(slice);
+	for (uint64_t i = 0; i < steps && !is_quiet; i++)
 		step(slice);
 	verify_all(slice, "at the end");
 	return NULL;
@@ -582,6 +625,8 @@ static int run_task(void)
 	ret = say_hello();
 	if (ret) {
 		fprintf(stderr, "hello: %s\n", strerror(-ret));
+		if (policy == DAEMON_LOSS_RESTART)
+			return ENDED;
 		return ret == -ECONNRESET || ret == -ECONNREFUSED || ret == -ENOENT ? 0 : BROKEN;
 	}
 	for (int i = 0; i < nr_threads; i++) {
@@ -623,7 +668,7 @@ static int run_task(void)
 
 /* ---- the conductor ---- */
 
-static pid_t start_daemon(int *ready)
+static pid_t start_server(int (*run)(const struct options *opts), struct options *opts)
 {
 	int fds[2];
 	pid_t pid;
@@ -632,22 +677,56 @@ static pid_t start_daemon(int *ready)
 		die("pipe");
 	pid = fork();
 	if (pid == 0) {
-		struct options opts = { .images_dir_fd = -1,
-					.work_dir_fd = -1,
-					.status_fd = fds[1],
-					.images_dir = dir,
-					.verbosity = LOG_LEVEL_INFO };
-
 		close(fds[0]);
+		opts->status_fd = fds[1];
 		log_setup(-1, getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, false);
-		_exit(lazyd_run(&opts) ? 1 : 0);
+		_exit(run(opts) ? 1 : 0);
 	}
 	close(fds[1]);
 	if (read(fds[0], &(char){ 0 }, 1) != 1)
 		die("daemon");
 	close(fds[0]);
-	*ready = 1;
 	return pid;
+}
+
+static pid_t start_daemon(uint16_t port)
+{
+	struct options opts = { .images_dir_fd = -1,
+				.work_dir_fd = -1,
+				.images_dir = dir,
+				.on_daemon_loss = policy,
+				.page_server = is_remote,
+				.port = port,
+				.source_timeout = 20,
+				.verbosity = LOG_LEVEL_INFO };
+
+	return start_server(lazyd_run, &opts);
+}
+
+static pid_t start_source(uint16_t port)
+{
+	struct options opts = { .images_dir_fd = -1,
+				.work_dir_fd = -1,
+				.images_dir = source_dir,
+				.lazy_pages = true,
+				.ps_socket = -1,
+				.port = port,
+				.verbosity = LOG_LEVEL_INFO };
+
+	return start_server(page_server_run, &opts);
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(addr);
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (void *)&addr, len) || getsockname(fd, (void *)&addr, &len))
+		die("port");
+	close(fd);
+	return ntohs(addr.sin_port);
 }
 
 static pid_t only_child(pid_t pid)
@@ -665,6 +744,24 @@ static pid_t only_child(pid_t pid)
 	return child;
 }
 
+/* Each daemon that comes is killed in its turn, at a random moment of its life. */
+static void kill_daemons(pid_t supervisor, bool kill_supervisor, long after, int kills)
+{
+	pid_t last = 0;
+
+	for (int i = 0; i < kills; i++) {
+		pid_t pid;
+
+		usleep((useconds_t)(i ? mix(seed * 31 + (uint64_t)i) % (uint64_t)(after + 1)
+				      : (uint64_t)after));
+		pid = kill_supervisor ? supervisor : only_child(supervisor);
+		if (pid <= 0 || pid == last)
+			continue;
+		kill(pid, SIGKILL);
+		last = pid;
+	}
+}
+
 static void remove_dir(void)
 {
 	char command[128];
@@ -679,10 +776,11 @@ int main(int argc, char **argv)
 	uint64_t mib = 16;
 	long kill_after = -1;
 	bool kill_supervisor = false, was_killed;
-	int opt, ready, status, code;
-	pid_t supervisor, daemon_pid, task;
+	int opt, status, code, kills = 1;
+	pid_t supervisor, source = 0, task;
+	uint16_t port = 0;
 
-	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:SMR")) != -1) {
+	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:K:L:rqSMR")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -702,6 +800,20 @@ int main(int argc, char **argv)
 		case 'k':
 			kill_after = atol(optarg);
 			break;
+		case 'K':
+			kills = atoi(optarg);
+			break;
+		case 'L':
+			policy = !strcmp(optarg, "kill")   ? DAEMON_LOSS_KILL
+				 : !strcmp(optarg, "hold") ? DAEMON_LOSS_HOLD
+							   : DAEMON_LOSS_RESTART;
+			break;
+		case 'r':
+			is_remote = true;
+			break;
+		case 'q':
+			is_quiet = true;
+			break;
 		case 'M':
 			is_moving = true;
 			break;
@@ -717,23 +829,32 @@ int main(int argc, char **argv)
 	}
 	nr_pages = (mib << 20) / PAGE;
 	make_images();
-	supervisor = start_daemon(&ready);
-	daemon_pid = only_child(supervisor);
+	if (is_remote) {
+		port = free_port();
+		source = start_source(port);
+	}
+	supervisor = start_daemon(port);
 	task = fork();
 	if (task == 0)
 		_exit(run_task());
-	if (kill_after >= 0) {
-		usleep((useconds_t)kill_after);
-		kill(kill_supervisor ? supervisor : daemon_pid, SIGKILL);
-	}
+	if (kill_after >= 0)
+		kill_daemons(supervisor, kill_supervisor, kill_after, kills);
 	if (waitpid(task, &status, 0) != task)
 		die("wait");
-	code = WIFEXITED(status) ? WEXITSTATUS(status) : kill_after >= 0 ? 0 : BROKEN;
 	was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	code = WIFEXITED(status) ? WEXITSTATUS(status) : BROKEN;
+	if (kill_after >= 0 && was_killed)
+		code = policy == DAEMON_LOSS_RESTART && !kill_supervisor ? ENDED : 0;
 	if (WIFSIGNALED(status) && kill_after < 0)
 		fprintf(stderr, "the task was killed by signal %d\n", WTERMSIG(status));
-	if (kill_after < 0 && (waitpid(supervisor, &status, 0) != supervisor || status)) {
+	if (waitpid(supervisor, &status, 0) != supervisor || (status && kill_after < 0)) {
 		fprintf(stderr, "the daemon ended with 0x%x\n", status);
+		code = code ? code : BROKEN;
+	}
+	if (source && code) /* it waits for its client */
+		kill(source, SIGTERM);
+	if (source && (waitpid(source, &status, 0) != source || (status && !code))) {
+		fprintf(stderr, "the source ended with 0x%x\n", status);
 		code = code ? code : BROKEN;
 	}
 	if (getenv("VERBOSE")) {
@@ -743,8 +864,6 @@ int main(int argc, char **argv)
 		if (system(command))
 			perror(command);
 	}
-	if (kill_after >= 0)
-		waitpid(supervisor, &status, 0);
 	remove_dir();
 	/* What the daemon has said of it is on standard error. */
 	return code == BROKEN && is_removing && was_killed ? ENDED : code;

@@ -70,9 +70,16 @@ static void compare_runs(struct owed *owed, const struct model_page *model)
 		check_eq(seen[i], model[i].registered && model[i].owed);
 }
 
+static struct owed_bits *new_bits(uint64_t base, uint64_t len)
+{
+	const struct owed_shape shape = { .base = base, .len = len, .page_size = PAGE };
+
+	return owed_bits_new(&shape);
+}
+
 static void add(struct owed *owed, int first, int nr, int image)
 {
-	struct owed_bits *bits = owed_bits_new((uint64_t)image * PAGE, nr * PAGE, PAGE, NULL);
+	struct owed_bits *bits = new_bits((uint64_t)image * PAGE, (uint64_t)nr * PAGE);
 	struct owed_area area = {
 		.start = first * PAGE,
 		.end = (first + nr) * PAGE,
@@ -193,7 +200,7 @@ static void random_walk(uint32_t start)
 /* A segment mapped twice: one set of bits, and unmapping one mapping owes no less. */
 static void shared_segment(void)
 {
-	struct owed_bits *bits = owed_bits_new(0, 16 * PAGE, PAGE, NULL);
+	struct owed_bits *bits = new_bits(0, 16 * PAGE);
 	struct owed_area area = { .start = 0x100000,
 				  .end = 0x110000,
 				  .page_size = PAGE,
@@ -222,7 +229,7 @@ static void shared_segment(void)
 /* Who maps a part that is there may map more of it any time, and so may its children. */
 static void growing_mapping(void)
 {
-	struct owed_bits *bits = owed_bits_new(0, 16 * PAGE, PAGE, NULL);
+	struct owed_bits *bits = new_bits(0, 16 * PAGE);
 	struct owed_area area = { .start = 0x100000,
 				  .end = 0x101000,
 				  .page_size = PAGE,
@@ -260,7 +267,7 @@ static void large_gap(void)
 
 	owed_init(&owed);
 	owed_init(&child);
-	area.bits = owed_bits_new(base, part, PAGE, NULL);
+	area.bits = new_bits(base, part);
 	owed_bits_set(area.bits, base + 3 * PAGE, PAGE);
 	check_eq(owed_add(&owed, &area), 0);
 	owed_bits_put(area.bits);
@@ -288,7 +295,7 @@ static void large_gap(void)
 static void many_single_pages(void)
 {
 	enum { RUNS = 65536 };
-	struct owed_bits *bits = owed_bits_new(0x10000000, RUNS * 2 * PAGE, PAGE, NULL);
+	struct owed_bits *bits = new_bits(0x10000000, RUNS * 2 * PAGE);
 	struct owed_area area = { .start = 0x10000000,
 				  .end = 0x10000000 + RUNS * 2 * PAGE,
 				  .image = 0x10000000,
