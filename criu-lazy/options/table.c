@@ -97,7 +97,7 @@ const struct option_spec option_table[] = {
 	VALUE(LAZY, 0, "source-timeout", UINT, source_timeout, "SECONDS",
 	      HELP("without a source for so long it is gone for good; 0: never (default: 300)")),
 	CALL(LAZY, 0, "on-daemon-loss", REQUIRED, "POLICY", apply_on_daemon_loss,
-	     HELP("what becomes of tasks that still wait for pages: kill (default)")),
+	     HELP("when the lazy-pages daemon dies: restart (default), hold or kill its tasks")),
 
 	VALUE(EXTERNAL, 0, "external", LIST, external, "RES",
 	      HELP("leave an object to the caller")),
