@@ -21,6 +21,24 @@ int inet_set_freebind(int fd, int family, int value);
 
 int inet_dump(struct dump *dump, const struct fd_probe *probe, FileEntry *entry);
 
+/* inet_diag.c, in the network namespace of the caller. Which directions a datagram socket has shut:
+ * bit 0 receive, bit 1 send; 0 if the kernel does not say. */
+uint8_t inet_diag_shutdown(const InetSkEntry *isk);
+/*
+ * Does the TCP socket, in state CLOSE, have the port that it tells? From
+ * Linux 6.8 on the kernel tells; before, a port that nobody has is not its own, and one that
+ * somebody has is taken for its own.
+ */
+bool inet_diag_is_bound(const InetSkEntry *isk);
+/* An entry's address as bind(2) and connect(2) take it, and its length. */
+union inet_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+socklen_t inet_make_address(const InetSkEntry *isk, const uint32_t *words, uint32_t port,
+			    union inet_address *out);
+
 /* IP and TCP options, in inet_opts.c. Dump fills isk->ip_opts, tcp_opts and v6only. */
 int inet_opts_dump(const struct fd_probe *probe, InetSkEntry *isk);
 /* Before bind: v6only, freebind. */

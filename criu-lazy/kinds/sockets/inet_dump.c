@@ -2,12 +2,8 @@
 /*
  * Inet sockets, dump side. The duplicate tells everything: names, TCP_INFO (for a listening socket
  * its unacked is the number of waiting connections and sacked the backlog). Only a half shutdown of
- * a datagram socket is asked of sock_diag.
+ * a datagram socket, and whether a closed one is bound, are asked of sock_diag.
  */
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -22,68 +18,6 @@
 #include "kinds/sockets/sk_opts.h"
 #include "util/log.h"
 #include "util/scope.h"
-
-enum { DIAG_BUFFER = 32 * 1024 };
-
-/* ---- half shutdown ------------------------------------------------------- */
-
-static int diag_request(int fd, const InetSkEntry *isk)
-{
-	struct {
-		struct nlmsghdr head;
-		struct inet_diag_req_v2 req;
-	} msg = {
-		.head = { .nlmsg_len = sizeof(msg),
-			  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.req = { .sdiag_family = isk->family,
-			 .sdiag_protocol = isk->proto,
-			 .idiag_ext = 0,
-			 .idiag_states = UINT32_MAX },
-	};
-
-	/* The port narrows the dump, where the kernel looks at it. */
-	msg.req.id.idiag_sport = htons(isk->src_port);
-	return send(fd, &msg, sizeof(msg), 0) < 0 ? -errno : 0;
-}
-
-/* 1: more will come; 0: done, *shutdown set if the inode was met. */
-static int diag_answer(const void *buf, size_t len, uint32_t ino, uint8_t *shutdown)
-{
-	const struct nlmsghdr *head;
-
-	for (head = buf; NLMSG_OK(head, len); head = NLMSG_NEXT(head, len)) {
-		const struct inet_diag_msg *msg = NLMSG_DATA(head);
-		const struct rtattr *attr = (const struct rtattr *)(msg + 1);
-		size_t left = NLMSG_PAYLOAD(head, sizeof(*msg));
-
-		if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY)
-			return 0; /* done, or no such module */
-		if (NLMSG_PAYLOAD(head, 0) < sizeof(*msg) || msg->idiag_inode != ino)
-			continue;
-		for (; RTA_OK(attr, left); attr = RTA_NEXT(attr, left)) {
-			if (attr->rta_type == INET_DIAG_SHUTDOWN && RTA_PAYLOAD(attr) >= 1)
-				*shutdown = *(const uint8_t *)RTA_DATA(attr);
-		}
-	}
-	return 1;
-}
-
-static uint8_t ask_shutdown(const InetSkEntry *isk)
-{
-	scoped_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	scoped_free void *buf = malloc(DIAG_BUFFER);
-	uint8_t shutdown = 0;
-
-	if (fd < 0 || !buf || diag_request(fd, isk))
-		return 0;
-	for (;;) {
-		ssize_t len = recv(fd, buf, DIAG_BUFFER, 0);
-
-		if (len <= 0 || !diag_answer(buf, len, isk->ino, &shutdown))
-			return shutdown;
-	}
-}
 
 /* ---- addresses ----------------------------------------------------------- */
 
@@ -148,6 +82,21 @@ static int dump_addresses(int fd, InetSkEntry *isk, bool *is_connected)
 
 /* ---- states -------------------------------------------------------------- */
 
+/*
+ * A connection that has ended still tells its port, but no longer has it, unless it was bound by
+ * name (kernel: inet_put_port()). To bind it would take the port from whoever has it now. It stays
+ * shut: reads end at once.
+ */
+static void dump_closed(InetSkEntry *isk)
+{
+	if (!isk->src_port || inet_diag_is_bound(isk))
+		return;
+	isk->src_port = 0;
+	memset(isk->src_addr, 0, isk->n_src_addr * sizeof(*isk->src_addr));
+	isk->has_shutdown = true;
+	isk->shutdown = SK_SHUTDOWN__BOTH;
+}
+
 static int dump_tcp_state(struct dump *dump, const struct fd_probe *probe, InetSkEntry *isk)
 {
 	struct tcp_info info = { 0 };
@@ -156,8 +105,10 @@ static int dump_tcp_state(struct dump *dump, const struct fd_probe *probe, InetS
 	if (getsockopt(probe->fd, SOL_TCP, TCP_INFO, &info, &len))
 		return log_errno("task %d: fd %d: TCP_INFO", probe->task->pid, probe->number);
 	isk->state = info.tcpi_state;
-	if (isk->state == INET_STATE_CLOSE)
+	if (isk->state == INET_STATE_CLOSE) {
+		dump_closed(isk);
 		return 0;
+	}
 	if (isk->state == INET_STATE_LISTEN) {
 		isk->backlog = info.tcpi_sacked;
 		if (info.tcpi_unacked && !dump->opts->skip_in_flight && !dump->opts->tcp_close)
@@ -196,7 +147,7 @@ static int dump_datagram_state(const struct fd_probe *probe, InetSkEntry *isk, b
 	if (!ioctl(probe->fd, SIOCINQ, &queued) && queued)
 		log_warn("task %d: fd %d: datagrams received but not read are not kept",
 			 probe->task->pid, probe->number);
-	shutdown = is_udp(isk) && isk->src_port ? ask_shutdown(isk) : 0;
+	shutdown = is_udp(isk) && isk->src_port ? inet_diag_shutdown(isk) : 0;
 	isk->has_shutdown = shutdown;
 	isk->shutdown = shutdown;
 	return 0;

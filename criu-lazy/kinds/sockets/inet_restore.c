@@ -4,7 +4,6 @@
  * their addresses back. A TCP connection (--tcp-close) comes back as an unconnected socket: the
  * task reads ENOTCONN or a hang-up and does what it does when a connection breaks.
  */
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,30 +50,6 @@ static int inet_collect(struct restore *restore, struct file_object *object)
 	return 0;
 }
 
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t make_address(const InetSkEntry *isk, const uint32_t *words, uint32_t port,
-			      union address *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (isk->family == AF_INET) {
-		out->v4.sin_family = AF_INET;
-		out->v4.sin_port = htons(port);
-		memcpy(&out->v4.sin_addr, words, 4);
-		return sizeof(out->v4);
-	}
-	out->v6.sin6_family = AF_INET6;
-	out->v6.sin6_port = htons(port);
-	memcpy(&out->v6.sin6_addr, words, 16);
-	if (isk->ifname)
-		out->v6.sin6_scope_id = if_nametoindex(isk->ifname);
-	return sizeof(out->v6);
-}
-
 static bool is_any(const uint32_t *words, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -118,8 +93,8 @@ static int bind_address(struct restore *restore, const struct file_object *objec
 {
 	const InetSkEntry *isk = object->entry->isk;
 	uint32_t port = isk->type == SOCK_RAW ? 0 : isk->src_port;
-	union address address;
-	socklen_t len = make_address(isk, isk->src_addr, port, &address);
+	union inet_address address;
+	socklen_t len = inet_make_address(isk, isk->src_addr, port, &address);
 	bool is_far = !is_any(isk->src_addr, isk->n_src_addr);
 	int ret = 0;
 
@@ -149,8 +124,8 @@ static int connect_address(const struct file_object *object, int fd)
 {
 	const InetSkEntry *isk = object->entry->isk;
 	uint32_t port = isk->type == SOCK_RAW ? 0 : isk->dst_port;
-	union address address;
-	socklen_t len = make_address(isk, isk->dst_addr, port, &address);
+	union inet_address address;
+	socklen_t len = inet_make_address(isk, isk->dst_addr, port, &address);
 
 	if (connect(fd, &address.any, len))
 		return log_errno("inet socket %#x: connect to port %u", object->id, isk->dst_port);
