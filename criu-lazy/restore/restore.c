@@ -101,16 +101,15 @@ static int run_stages(struct restore *restore, struct restore_times *times)
 	return ret;
 }
 
-static int restore_all(struct restore *restore)
+static int restore_all(struct restore *restore, struct own_vdso *vdso)
 {
 	struct restore_times times = { 0 };
-	struct own_vdso vdso;
 	int ret;
 
 	times_mark(&times.start);
 	compel_log_begin();
-	ret = own_vdso_find(&vdso);
-	restore->vdso = &vdso;
+	ret = own_vdso_find(vdso);
+	restore->vdso = vdso;
 	if (!ret)
 		ret = restore_plan(restore);
 	if (ret || restore->opts->check_only)
@@ -156,6 +155,7 @@ static int take_back(struct restore *restore, int ret)
 int restore_run(const struct options *opts, pid_t *root_pid)
 {
 	struct restore restore = { .opts = opts };
+	struct own_vdso vdso;
 	scoped_free char *program = NULL;
 	int ret = exec_cmd_find(opts, &program);
 
@@ -169,7 +169,7 @@ int restore_run(const struct options *opts, pid_t *root_pid)
 		return ret;
 	hold_signals(&restore.saved_mask);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	ret = restore_all(&restore);
+	ret = restore_all(&restore, &vdso);
 	if (!ret && opts->lazy_pages && !opts->check_only)
 		control_say_restored();
 	if (ret)
