@@ -26,6 +26,10 @@
 /* MAP_HUGETLB and the size of its pages, in mmap flags. */
 #define HUGE_FLAGS (MAP_HUGETLB | 0x3fu << 26)
 
+struct stretch {
+	uint64_t start, end;
+};
+
 struct segment {
 	uint64_t shmid;
 	uint64_t size;
@@ -33,7 +37,9 @@ struct segment {
 	bool is_reserved;	   /* some area lacks MAP_NORESERVE */
 	bool can_be_lazy;	   /* every area can be registered with a userfaultfd */
 	struct page_source *pages; /* NULL: all zeros */
-	int fd;			   /* in the root task and its children */
+	struct stretch *mapped;	   /* what of it somebody maps */
+	size_t nr_mapped;
+	int fd; /* in the root task and its children */
 };
 
 struct shmem_table {
@@ -102,6 +108,12 @@ static int plan_area(struct shmem_table *table, const struct task *task, const V
 		return -EBADMSG;
 	}
 	segment->huge_flags = huge_flags;
+	struct stretch *grown = realloc(segment->mapped, (segment->nr_mapped + 1) * sizeof(*grown));
+
+	if (!grown)
+		return log_ret(-ENOMEM, "shared segments");
+	segment->mapped = grown;
+	grown[segment->nr_mapped++] = (struct stretch){ vma->pgoff, vma->pgoff + len };
 	if (vma->pgoff + len > segment->size)
 		segment->size = vma->pgoff + len;
 	if (!(vma->flags & MAP_NORESERVE))
@@ -146,6 +158,58 @@ static uint64_t round_up(uint64_t size, uint64_t unit)
 	return (size + unit - 1) / unit * unit;
 }
 
+static int compare_stretches(const void *left, const void *right)
+{
+	const struct stretch *a = left, *b = right;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Sorts what is mapped, and joins what lies side by side or overlaps. */
+static void join_mapped(struct segment *segment)
+{
+	struct stretch *mapped = segment->mapped;
+	size_t count = 0;
+
+	qsort(mapped, segment->nr_mapped, sizeof(*mapped), compare_stretches);
+	for (size_t i = 0; i < segment->nr_mapped; i++) {
+		if (!count || mapped[i].start > mapped[count - 1].end)
+			mapped[count++] = mapped[i];
+		else if (mapped[i].end > mapped[count - 1].end)
+			mapped[count - 1].end = mapped[i].end;
+	}
+	segment->nr_mapped = count;
+}
+
+static bool is_all_mapped(struct segment *segment)
+{
+	const struct page_extent *extents = page_source_extents(segment->pages);
+	size_t count = page_source_extent_count(segment->pages), at = 0;
+
+	join_mapped(segment);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t start = extents[i].vaddr, end = start + extents[i].len;
+
+		while (at < segment->nr_mapped && segment->mapped[at].end <= start)
+			at++;
+		if (at == segment->nr_mapped || segment->mapped[at].start > start ||
+		    segment->mapped[at].end < end)
+			return false;
+	}
+	return true;
+}
+
+static bool is_all_local(const struct segment *segment)
+{
+	const struct page_extent *extents = page_source_extents(segment->pages);
+
+	for (size_t i = 0; i < page_source_extent_count(segment->pages); i++) {
+		if (extents[i].origin != PAGE_LOCAL)
+			return false;
+	}
+	return true;
+}
+
 /* Opens the content, and makes the segment as large as that. */
 static int plan_content(struct restore *restore, struct segment *segment)
 {
@@ -167,6 +231,9 @@ static int plan_content(struct restore *restore, struct segment *segment)
 	}
 	if (end > segment->size)
 		segment->size = round_up(end, segment_page(segment));
+	/* The daemon puts pages where somebody maps them; a mapping may grow to the others. */
+	if (!is_all_mapped(segment) && is_all_local(segment))
+		segment->can_be_lazy = false;
 	for (size_t i = 0; i < count; i++)
 		if (extents[i].origin != PAGE_LOCAL && !shmem_is_lazy(restore, segment->shmid))
 			return log_ret(-EOPNOTSUPP,
@@ -290,6 +357,7 @@ void shmem_free(struct restore *restore)
 
 	for (size_t i = 0; table && i < table->count; i++) {
 		page_source_close(table->items[i].pages);
+		free(table->items[i].mapped);
 		if (table->items[i].fd >= 0)
 			close(table->items[i].fd);
 	}
