@@ -43,7 +43,7 @@ static void print_usage(FILE *out)
 
 		snprintf(left, sizeof(left), "%s%s%s", commands[i]->name, arguments ? " " : "",
 			 arguments ? arguments : "");
-		fprintf(out, "  %-22s %s%s\n", left, commands[i]->summary,
+		fprintf(out, "  %-25s %s%s\n", left, commands[i]->summary,
 			commands[i]->run ? "" : " (not supported yet)");
 	}
 }

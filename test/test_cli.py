@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The command line: what is refused is refused in one sentence, with nothing changed."""
+import re
 import subprocess
 
 import pytest
 from harness import paths
+
+MANUAL = paths.ROOT / "Documentation" / "criu-lazy.adoc"
 
 
 def run(*args, env=None, cwd=None):
@@ -106,20 +109,58 @@ def test_accepted_options_are_mentioned():
 
 
 def options_in_help():
-    for line in run("--help").stdout.splitlines():
-        words = line.split()
-        if words and line.startswith("  ") and "--" in words[0]:
-            yield words[0].rpartition("--")[2].partition("[")[0]
+    """name -> (letter, takes: no, yes or maybe, the text)."""
+    found = {}
+    text = re.sub(r"\n {20,}", "  ", run("--help").stdout)  # of an option with a long value
+    for line in text.splitlines():
+        match = re.match(r"  (?:-(\w)\||   )--([\w-]+)(\[=\S+)?( [^ ]+)? +(.*)", line)
+        if match:
+            letter, name, maybe, value, text = match.groups()
+            found[name] = (letter, "maybe" if maybe else "yes" if value else "no", text)
+    return found
 
 
-def test_manual_has_every_option_and_command():
-    text = (paths.ROOT / "Documentation" / "criu-lazy.adoc").read_text()
-    options = list(options_in_help())
-    assert len(options) > 70
-    missing = [name for name in options if f"*--{name}*" not in text]
-    assert not missing
-    for command in "dump restore lazy-pages check pre-dump page-server".split():
-        assert f"=== *{command}*" in text, command
+def options_in_manual():
+    """The same from the manual; options that follow one another at once share a text."""
+    found, names, text = {}, [], ""
+    for line in MANUAL.read_text().partition("== OPTIONS")[2].splitlines():
+        match = re.match(r"(?:\*-(\w)\*(?:\[__\w+__\])?, )?\*--([\w-]+)\*(\[=)?(.*)::$", line)
+        if match:
+            letter, name, maybe, value = match.groups()
+            names, text = (names if not text else []) + [name], ""
+            found[name] = (letter, "maybe" if maybe else "yes" if value.strip() else "no", "")
+        else:
+            text += line.lower()
+            found.update({name: (*found[name][:2], text) for name in names})
+    return found
+
+
+def test_manual_and_help_have_the_same_options():
+    told, written = options_in_help(), options_in_manual()
+    assert len(told) > 70
+    assert set(told) == set(written)
+    for name, (letter, takes, text) in told.items():
+        assert (letter, takes) == written[name][:2], name
+        for word in "no effect", "not supported yet":
+            assert (word in text) == (word in written[name][2]), (name, word)
+
+
+def test_manual_and_help_have_the_same_commands():
+    lines = run("--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    told = {line.split()[0] for line in lines}
+    text = MANUAL.read_text()
+    assert told == set(re.findall(r"^=== \*([a-z-]+)\*", text, re.MULTILINE))
+    for name in told:
+        if (MANUAL.parent / f"criu-lazy-{name}.adoc").exists():
+            assert f"*criu-lazy-{name}*(8)" in text, name
+
+
+def test_no_manual_names_an_option_that_is_not_there():
+    known = options_in_help()
+    for path in MANUAL.parent.glob("*.adoc"):
+        for name in re.findall(r"\*--([\w-]+)", path.read_text()):
+            assert name in known or name.removeprefix("no-") in {*known, "NAME"}, \
+                f"{path.name}: --{name}"
 
 
 def test_action_scripts_see_every_stage(tmp_path, victim, program):
