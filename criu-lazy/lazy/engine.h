@@ -71,6 +71,7 @@ struct parked_fault {
 	uint64_t addr;
 	uint64_t since; /* ns */
 	bool is_absent; /* waits for a page that is elsewhere, not for time to pass */
+	bool is_stray;	/* nothing is known to be there */
 };
 
 /* One address space: a task announced by hello, or a child of one. */

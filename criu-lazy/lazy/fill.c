@@ -27,23 +27,21 @@
 #define SOLO_SWEEPS    2 /* the rest of this one, and one from the start */
 #define RUNS_PER_PIECE 16
 
-static void park(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since,
-		 bool is_absent)
+static void park(struct lazyd *lazyd, struct space *space, const struct parked_fault *fault)
 {
 	if (space->nr_parked == space->parked_room) {
 		size_t room = space->parked_room ? space->parked_room * 2 : 16;
 		void *grown = realloc(space->parked, room * sizeof(*space->parked));
 
 		if (!grown) {
-			space_kill(lazyd, space, "no memory to remember a fault", addr);
+			space_kill(lazyd, space, "no memory to remember a fault", fault->addr);
 			return;
 		}
 		space->parked = grown;
 		space->parked_room = room;
 	}
-	space->parked[space->nr_parked++] =
-		(struct parked_fault){ .addr = addr, .since = since, .is_absent = is_absent };
-	space->nr_absent += is_absent;
+	space->parked[space->nr_parked++] = *fault;
+	space->nr_absent += fault->is_absent;
 	lazyd->stats.parked++;
 }
 
@@ -207,38 +205,64 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 	return ret;
 }
 
-static void serve_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since,
+/*
+ * Nothing is known at this address. When something was as the fault was parked, its thread may have
+ * been let go on by another delivery since, and have unmapped it: who still waits faults again.
+ */
+static void serve_stray(struct lazyd *lazyd, struct space *space, struct parked_fault *fault,
 			bool is_new)
 {
+	const uint64_t page = fault->addr & ~(LAZY_PAGE - 1);
+
+	if (!is_new && !fault->is_stray) {
+		uffd_wake(space->uffd, page, page + LAZY_PAGE);
+		return;
+	}
+	fault->is_stray = true;
+	if (lazy_now() - fault->since > UNEXPLAINED_NS)
+		space_kill(lazyd, space, "it touched an area nobody can explain", fault->addr);
+	deliver_backoff(space);
+	park(lazyd, space, fault);
+}
+
+static void serve_fault(struct lazyd *lazyd, struct space *space, struct parked_fault fault,
+			bool is_new)
+{
+	const uint64_t addr = fault.addr, since = fault.since;
 	struct owed_area *area = owed_find(&space->owed, addr);
+	bool done;
 	int ret;
 
+	fault.is_absent = false;
 	if (race_is_open(lazyd, space)) {
 		deliver_backoff(space);
-		park(lazyd, space, addr, since, false);
+		park(lazyd, space, &fault);
 		return;
 	}
 	if (!area && explain_stray(space, addr))
 		area = owed_find(&space->owed, addr);
 	if (!area) {
-		if (lazy_now() - since > UNEXPLAINED_NS)
-			space_kill(lazyd, space, "it touched an area nobody can explain", addr);
-		deliver_backoff(space);
-		park(lazyd, space, addr, since, false);
+		serve_stray(lazyd, space, &fault, is_new);
 		return;
 	}
+	fault.is_stray = false;
 	ret = answer(lazyd, space, area,
 		     area->start + (addr - area->start) / area->page_size * area->page_size,
 		     is_new);
-	if (deliver_went_well(lazyd, space, ret, addr))
+	done = deliver_went_well(lazyd, space, ret, addr);
+	if (done)
 		stats_answered(lazyd, space, since);
-	else if (!space->is_gone)
-		park(lazyd, space, addr, since, ret == -EINPROGRESS);
+	if (space->is_gone || done)
+		return;
+	fault.is_absent = ret == -EINPROGRESS;
+	park(lazyd, space, &fault);
 }
 
 void fill_fault(struct lazyd *lazyd, struct space *space, uint64_t addr, uint64_t since)
 {
-	serve_fault(lazyd, space, addr, since, true);
+	const struct parked_fault fault = { .addr = addr, .since = since };
+
+	serve_fault(lazyd, space, fault, true);
 }
 
 void fill_parked(struct lazyd *lazyd, struct space *space)
@@ -254,7 +278,7 @@ void fill_parked(struct lazyd *lazyd, struct space *space)
 	space->parked = NULL;
 	space->nr_parked = space->parked_room = space->nr_absent = 0;
 	for (size_t i = 0; i < count && !space->is_gone; i++)
-		serve_fault(lazyd, space, faults[i].addr, faults[i].since, false);
+		serve_fault(lazyd, space, faults[i], false);
 	free(faults);
 }
 
