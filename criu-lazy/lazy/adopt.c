@@ -88,11 +88,11 @@ static bool is_pidfd_of_slot(const struct journal *journal, int fd)
 
 static int sort_out(struct lazyd *lazyd, int fd)
 {
-	if (supervisor_keeps(fd) || is_pidfd_of_slot(lazyd->journal, fd))
-		return 0;
+	/* First: the number may have been another one's before the first daemon closed that. */
 	if (adopt_is_uffd(fd) || is_conn(lazyd, fd))
 		return append(&left.fds, &left.count, fd);
-	close(fd);
+	if (!supervisor_keeps(fd) && !is_pidfd_of_slot(lazyd->journal, fd))
+		close(fd);
 	return 0;
 }
 

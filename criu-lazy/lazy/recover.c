@@ -243,6 +243,8 @@ static void take_counters(struct lazyd *lazyd)
 	lazyd->any_complete = mirror->any_complete;
 	lazyd->is_leaving = mirror->is_leaving;
 	lazyd->stats = mirror->stats;
+	lazyd->stats.tasks = NULL; /* was the dead one's memory */
+	lazyd->stats.nr_tasks = 0;
 }
 
 /* Read by the dead daemon, and not in what it committed. */

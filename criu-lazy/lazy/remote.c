@@ -561,6 +561,9 @@ int remote_open(struct lazyd *lazyd)
 		return 0;
 	if (!lazyd->opts->port && lazyd->opts->ps_socket < 0)
 		return log_ret(-EINVAL, "--page-server needs --port or --ps-socket");
+	/* What the dead daemon had asked for is still on its way there, or half read. */
+	if (lazyd->opts->ps_socket >= 0 && lazyd->journal->generation)
+		return log_ret(-ENOTCONN, "the connection to the source was the dead daemon's");
 	remote = calloc(1, sizeof(*remote));
 	if (!remote)
 		return -ENOMEM;

@@ -376,13 +376,13 @@ static void keep_fd(int fd)
 	self.kept[self.nr_kept++] = fd;
 }
 
-/* The directory that was read is among them. */
-static void forget_closed(void)
+/* The directory that was read is among them; and the daemon closes the one it says ready on. */
+static void forget_closed(int status_fd)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < self.nr_kept; i++) {
-		if (fcntl(self.kept[i], F_GETFD) >= 0)
+		if (self.kept[i] != status_fd && fcntl(self.kept[i], F_GETFD) >= 0)
 			self.kept[kept++] = self.kept[i];
 	}
 	self.nr_kept = kept;
@@ -557,7 +557,7 @@ int supervisor_split(struct lazyd *lazyd)
 	if (lazyd->supervisor_pidfd < 0)
 		return log_errno("supervisor: pidfd of %d", parent);
 	for_each_number("/proc/self/fd", keep_fd);
-	forget_closed();
+	forget_closed(lazyd->opts->status_fd);
 	sigprocmask(SIG_SETMASK, NULL, &self.daemon_mask);
 	watch_signals();
 	for (;;) {

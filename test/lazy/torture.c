@@ -696,6 +696,7 @@ static pid_t start_daemon(uint16_t port)
 				.images_dir = dir,
 				.on_daemon_loss = policy,
 				.page_server = is_remote,
+				.ps_socket = -1,
 				.port = port,
 				.source_timeout = 20,
 				.verbosity = LOG_LEVEL_INFO };
