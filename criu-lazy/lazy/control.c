@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,29 +90,44 @@ static int obey(struct lazyd *lazyd, const char *words)
 
 struct letter {
 	char words[WORDS_MAX + 1];
-	struct sockaddr_un from;
-	socklen_t from_len;
+	int reply_fd; /* where the answer goes; -1: nobody wants one */
 };
+
+static int take_descriptor(struct msghdr *message)
+{
+	struct cmsghdr *part = CMSG_FIRSTHDR(message);
+	int fd = -1;
+
+	if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+	    part->cmsg_len == CMSG_LEN(sizeof(fd)))
+		memcpy(&fd, CMSG_DATA(part), sizeof(fd));
+	return fd;
+}
 
 static bool receive(int fd, struct letter *letter)
 {
-	ssize_t len;
+	_Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))];
+	struct iovec text = { letter->words, WORDS_MAX };
+	struct msghdr message = { .msg_iov = &text,
+				  .msg_iovlen = 1,
+				  .msg_control = rights,
+				  .msg_controllen = sizeof(rights) };
+	ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	letter->from_len = sizeof(letter->from);
-	len = recvfrom(fd, letter->words, WORDS_MAX, MSG_DONTWAIT, (struct sockaddr *)&letter->from,
-		       &letter->from_len);
-	if (len <= 0)
+	if (len < 0)
 		return false;
+	letter->reply_fd = take_descriptor(&message);
 	letter->words[len] = '\0';
 	return true;
 }
 
-static void reply(int fd, const struct letter *letter, const char *words)
+static void reply(const struct letter *letter, const char *words)
 {
-	if (letter->from_len > sizeof(sa_family_t) &&
-	    sendto(fd, words, strlen(words), MSG_DONTWAIT | MSG_NOSIGNAL,
-		   (const struct sockaddr *)&letter->from, letter->from_len) < 0)
+	if (letter->reply_fd < 0)
+		return;
+	if (send(letter->reply_fd, words, strlen(words), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("answer: %s", strerror(errno));
+	close(letter->reply_fd);
 }
 
 void control_ready(struct lazyd *lazyd)
@@ -125,7 +139,7 @@ void control_ready(struct lazyd *lazyd)
 		return;
 	ret = obey(lazyd, letter.words);
 	log_info("told \"%s\": %s", letter.words, ret ? strerror(-ret) : "ok");
-	reply(lazyd->control_fd, &letter, ret ? strerror(-ret) : "ok");
+	reply(&letter, ret ? strerror(-ret) : "ok");
 }
 
 bool control_hears_resume(int fd)
@@ -136,50 +150,74 @@ bool control_hears_resume(int fd)
 	if (!receive(fd, &letter))
 		return false;
 	is_resume = !strcmp(letter.words, "resume");
-	reply(fd, &letter, is_resume ? "ok" : "the daemon is dead and its tasks wait");
+	reply(&letter, is_resume ? "ok" : "the daemon is dead and its tasks wait");
 	return is_resume;
 }
 
 /* ---- the other side -------------------------------------------------------------- */
 
-static int connect_daemon(const struct options *opts, int *out)
+static int connect_daemon(int work_dir, int *out)
 {
-	const char *work = opts->work_dir     ? opts->work_dir
-			   : opts->images_dir ? opts->images_dir
-					      : ".";
-	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
-	scoped_fd int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un addr, own = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr;
 
-	if (dir < 0)
-		return log_errno("work directory %s", work);
-	if (fd < 0)
-		return log_errno("socket");
-	name_socket(dir, &addr);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	/* A name of the kernel's choice, so that we can be answered. */
-	if (bind(fd, (struct sockaddr *)&own, offsetof(struct sockaddr_un, sun_path)))
-		return log_errno("socket: bind");
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return log_errno("%s/%s: no lazy-pages daemon is here", work, CONTROL_SOCKET_NAME);
+	name_socket(work_dir, &addr);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return -errno;
 	*out = take_fd(&fd);
+	return 0;
+}
+
+/* With a descriptor to answer to: a socket's own name ends at the border of a network namespace. */
+static int send_words(int fd, const char *words, int reply_fd)
+{
+	_Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec text = { (char *)words, strlen(words) };
+	struct msghdr message = { .msg_iov = &text,
+				  .msg_iovlen = 1,
+				  .msg_control = rights,
+				  .msg_controllen = sizeof(rights) };
+	struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+
+	part->cmsg_level = SOL_SOCKET;
+	part->cmsg_type = SCM_RIGHTS;
+	part->cmsg_len = CMSG_LEN(sizeof(reply_fd));
+	memcpy(CMSG_DATA(part), &reply_fd, sizeof(reply_fd));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The answer, of at most size - 1 bytes; -ECONNRESET: it ended instead. */
+static int ask(int fd, const char *words, char *answer, size_t size)
+{
+	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+	scoped_fd int ours = -1;
+	int pair[2], ret;
+	ssize_t len;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	ours = pair[0];
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	ret = send_words(fd, words, pair[1]);
+	close(pair[1]);
+	if (ret)
+		return ret;
+	len = recv(ours, answer, size - 1, 0);
+	if (len <= 0)
+		return len ? -errno : -ECONNRESET;
+	answer[len] = '\0';
 	return 0;
 }
 
 static int tell(int fd, const char *words)
 {
-	char reply[128];
-	ssize_t len;
+	char answer[128];
+	int ret = ask(fd, words, answer, sizeof(answer));
 
-	if (send(fd, words, strlen(words), MSG_NOSIGNAL) < 0)
-		return log_errno("lazy-pages daemon");
-	len = recv(fd, reply, sizeof(reply) - 1, 0);
-	if (len < 0)
-		return log_errno("lazy-pages daemon: no answer");
-	reply[len] = '\0';
-	return strcmp(reply, "ok") ? log_ret(-EINVAL, "lazy-pages daemon: %s", reply) : 0;
+	if (ret)
+		return log_ret(ret, "lazy-pages daemon: no answer");
+	return strcmp(answer, "ok") ? log_ret(-EINVAL, "lazy-pages daemon: %s", answer) : 0;
 }
 
 void control_say_restored(void)
@@ -195,34 +233,36 @@ void control_say_restored(void)
 
 int control_resume(int work_dir)
 {
-	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
-	scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un addr, own = { .sun_family = AF_UNIX };
-	char words[128];
-	ssize_t len;
+	scoped_fd int fd = -1;
+	char answer[128];
+	int ret = connect_daemon(work_dir, &fd);
 
-	name_socket(work_dir, &addr);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
-	    bind(fd, (struct sockaddr *)&own, offsetof(struct sockaddr_un, sun_path)) ||
-	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    send(fd, "resume", strlen("resume"), MSG_NOSIGNAL) < 0)
-		return -errno;
-	len = recv(fd, words, sizeof(words) - 1, 0);
-	if (len < 0)
-		return -errno;
-	return len == 2 && !memcmp(words, "ok", 2) ? 0 : -EALREADY;
+	if (!ret)
+		ret = ask(fd, "resume", answer, sizeof(answer));
+	if (ret)
+		return ret;
+	return strcmp(answer, "ok") ? -EALREADY : 0;
 }
 
 int control_recover(const struct options *opts)
 {
-	scoped_fd int fd = -1;
+	const char *work = opts->work_dir     ? opts->work_dir
+			   : opts->images_dir ? opts->images_dir
+					      : ".";
+	scoped_fd int dir = -1, fd = -1;
 	char words[WORDS_MAX];
 	int ret = 0;
 
 	if (!opts->port && !opts->max_bandwidth)
 		return log_ret(-EINVAL, "--recover needs --address and --port, or --max-bandwidth");
-	ret = connect_daemon(opts, &fd);
-	if (!ret && opts->port) {
+	dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return log_errno("work directory %s", work);
+	ret = connect_daemon(dir, &fd);
+	if (ret)
+		return log_ret(ret, "%s/%s: no lazy-pages daemon is here", work,
+			       CONTROL_SOCKET_NAME);
+	if (opts->port) {
 		snprintf(words, sizeof(words), "recover %u %s", opts->port,
 			 opts->address ? opts->address : "127.0.0.1");
 		ret = tell(fd, words);

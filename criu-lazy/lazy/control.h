@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Words to a running daemon: datagrams to a socket in its work directory, which only its user may
- * write to. Each is answered with "ok" or with why not.
+ * write to. Each is answered with "ok" or with why not, to the descriptor that came along.
  *
  *   recover PORT HOST    the source is there now (--recover --address HOST --port PORT)
  *   rate N               bytes per second for what is pushed, 0: no limit (--max-bandwidth N)
