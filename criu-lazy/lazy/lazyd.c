@@ -118,8 +118,10 @@ static int clear_old_socket(int dir, const struct sockaddr_un *addr)
 	return 0;
 }
 
+/* Bound by another name first: who finds the socket finds it listening. */
 static int start_listening(struct lazyd *lazyd)
 {
+	static const char early[] = "." LAZY_SOCKET_NAME;
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int one = 1;
 	int ret;
@@ -130,12 +132,16 @@ static int start_listening(struct lazyd *lazyd)
 	ret = clear_old_socket(lazyd->work_dir, &addr);
 	if (ret)
 		return ret;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", lazyd->work_dir,
+		 early);
+	unlinkat(lazyd->work_dir, early, 0);
 	lazyd->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* Tasks connect; what they are must come from the kernel (SCM_CREDENTIALS). */
 	if (lazyd->listen_fd < 0 ||
 	    setsockopt(lazyd->listen_fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) ||
 	    bind(lazyd->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    listen(lazyd->listen_fd, BACKLOG))
+	    listen(lazyd->listen_fd, BACKLOG) ||
+	    renameat(lazyd->work_dir, early, lazyd->work_dir, LAZY_SOCKET_NAME))
 		return log_errno("%s: listen", LAZY_SOCKET_NAME);
 	return 0;
 }
