@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Post-copy between two hosts: two network namespaces, each side in a pid namespace of its own."""
+import json
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ echo 3000 > /proc/sys/kernel/ns_last_pid
 setsid "$BIN/$VICTIM" "$DIR/v" </dev/null >/dev/null 2>&1 3>&- &
 pid=$!
 n=0; while [ ! -e "$DIR/v.ready" ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n+1)); done
-"$CL" dump -t $pid -D "$DIR/images" --lazy-pages --address {source} --port {port} -v4 \
+"$CL" dump -t $pid -D "$DIR/images" --lazy-pages --address {listen} --port {port} -v4 \
     -o dump.log --status-fd 3 {options} 3>"$DIR/status" &
 echo $! > "$DIR/dump.pid"
 wait $!; echo $? > "$DIR/dump.rc"
@@ -82,8 +83,9 @@ class Hosts:
         self.running.append(process)
         return process
 
-    def begin(self, victim, source="", target="", patience=1500, go="touch v.go"):
-        self.start(self.source, SOURCE, victim, options=source)
+    def begin(self, victim, source="", target="", patience=1500, go="touch v.go",
+              listen=SOURCE_IP):
+        self.start(self.source, SOURCE, victim, options=source, listen=listen)
         wait_for(lambda: (self.path("status").exists() and self.path("status").stat().st_size)
                  or self.path("dump.rc").exists(), 20, "answer of the dump")
         assert not self.path("dump.rc").exists(), self.tail("images/dump.log")
@@ -136,6 +138,107 @@ def test_link_is_cut(hosts):
     ip("-n", hosts.target, "link", "set", "v1", "up")
     hosts.check_moved(60)
     assert "connecting again" in hosts.read("images/lazy.log")
+
+
+def tell(hosts, *words):
+    """lazy-pages --recover, to the daemon of that directory."""
+    return subprocess.run([paths.BINARY, "lazy-pages", "--recover", "-D", hosts.path("images"),
+                           *words], capture_output=True, text=True, timeout=20, check=False)
+
+
+def begin_slowly(hosts, rate="2M", **words):
+    hosts.begin("mem_private", source=f"--max-bandwidth {rate} --compress none", go="", **words)
+    wait_for(lambda: hosts.path("restore.rc").exists(), 20, "restore")
+
+
+def readdress(hosts, old, new):
+    ip("-n", hosts.source, "addr", "del", f"{old}/24", "dev", "v0")
+    ip("-n", hosts.source, "addr", "add", f"{new}/24", "dev", "v0")
+
+
+def test_source_has_a_new_address(hosts):
+    begin_slowly(hosts, listen="0.0.0.0")
+    time.sleep(0.3)
+    readdress(hosts, SOURCE_IP, "10.99.7.3")
+    hosts.path("v.go").touch()
+    time.sleep(1)
+    told = tell(hosts, "--address", "10.99.7.3", "--port", PORT)
+    assert told.returncode == 0, told.stderr
+    hosts.check_moved(60)
+    assert hosts.read("images/lazy.log").count("connected, own protocol") >= 2
+
+
+def test_second_loss_while_it_recovers(hosts):
+    """A wrong address, a link that goes as the right one is told, and the address changed back."""
+    begin_slowly(hosts, listen="0.0.0.0")
+    time.sleep(0.3)
+    readdress(hosts, SOURCE_IP, "10.99.7.3")
+    assert tell(hosts, "--address", "10.99.7.9", "--port", PORT).returncode == 0
+    time.sleep(0.5)
+    assert tell(hosts, "--address", "10.99.7.3", "--port", PORT).returncode == 0
+    time.sleep(0.1)
+    ip("-n", hosts.target, "link", "set", "v1", "down")
+    time.sleep(1)
+    ip("-n", hosts.target, "link", "set", "v1", "up")
+    readdress(hosts, "10.99.7.3", SOURCE_IP)
+    hosts.path("v.go").touch()
+    assert tell(hosts, "--address", SOURCE_IP, "--port", PORT).returncode == 0
+    hosts.check_moved(60)
+
+
+@pytest.mark.skipif(not shutil.which("ss"), reason="no ss command")
+def test_connections_are_reset(hosts):
+    """Both of them, or one: what is lost is told again on the next pair."""
+    begin_slowly(hosts)
+    for _ in range(8):
+        time.sleep(0.2)
+        found = subprocess.run(
+            ["ip", "netns", "exec", hosts.target, "ss", "-K", "-H", "-t", "dst", SOURCE_IP],
+            capture_output=True, text=True, timeout=10, check=True)
+        if not found.stdout.strip() and not hosts.path("lazy.rc").exists():
+            pytest.skip("this kernel does not end connections for ss -K")
+    hosts.path("v.go").touch()
+    hosts.check_moved(60)
+    assert "connecting again" in hosts.read("images/lazy.log")
+
+
+def test_tell_refuses(hosts):
+    assert "needs --address and --port, or" in tell(hosts).stderr
+    assert "no lazy-pages daemon is here" in tell(hosts, "--port", PORT).stderr
+
+
+def percent(hosts):
+    try:
+        return json.loads(hosts.read("images/status.json"))["percent"]
+    except (TypeError, ValueError):
+        return 0
+
+
+def test_rate_changes_while_it_runs(hosts):
+    """mem_private has 12 MiB: 12 s at the first rate, and a fraction of one at the second."""
+    begin_slowly(hosts, "1M", target="--status-file status.json")
+    wait_for(lambda: percent(hosts) > 1, 20, "first pages")
+    before, start = percent(hosts), time.monotonic()
+    time.sleep(2)
+    share = (percent(hosts) - before) / (time.monotonic() - start)
+    assert 4 < share < 13, f"{share} % per second"
+    assert tell(hosts, "--max-bandwidth", "100M").returncode == 0
+    wait_for(lambda: percent(hosts) > 99.9, 4, "the rest")
+    hosts.path("v.go").touch()
+    hosts.check_moved()
+
+
+def test_demand_does_not_wait_for_the_rate(hosts):
+    """In bulk it would take two minutes; asked for, all of it comes at once."""
+    begin_slowly(hosts, "100K", target="--status-file status.json")
+    time.sleep(0.5)
+    assert percent(hosts) < 10
+    start = time.monotonic()
+    hosts.path("v.go").touch()
+    hosts.check_moved(20)
+    assert time.monotonic() - start < 20
+    figures = json.loads(hosts.read("images/lazy-pages-stats.json"))
+    assert figures["fault_latency"]["p99_us"] < 200000
 
 
 def test_source_is_killed(hosts):

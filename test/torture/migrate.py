@@ -4,13 +4,15 @@
 
 usage: migrate.py [--cuts N] [--cut-seconds S] [--kills N] [--lanes N] [--seed N]
 
-Each lane is a pair of network namespaces with a link of its own, the destination with pids of its own. A walker moves by
-`criu-lazy migrate`, slowly enough that the moment falls anywhere from before the first connection to after the last page.
+Each lane is a pair of network namespaces with a link of its own, the destination with pids of its
+own. A walker moves by `criu-lazy migrate`, slowly enough that the moment falls anywhere from before
+the first connection to after the last page.
 
 cut:   the link is down for S seconds. The move must succeed, every byte be right.
-kill:  the source (migrate and the dump) is killed. Either the walker runs on here, if it had not been let go there, or it has all
-       its memory there, or it is ended there with a reason in the log; the one here stays stopped then. It never runs at both ends,
-       reads no wrong byte, and nothing hangs.
+kill:  the source (migrate and the dump) is killed. Either the walker runs on here, if it had not
+       been let go there, or it has all its memory there, or it is ended there with a reason in the
+       log; the one here stays stopped then. It never runs at both ends, reads no wrong byte, and
+       nothing hangs.
 
 Prints one line per kind of outcome; exit status 1 if one was wrong.
 """
@@ -84,7 +86,8 @@ class Lane:
     def up(self):
         for name in (self.source, self.target):
             ip("netns", "add", name)
-        ip("link", "add", "v0", "netns", self.source, "type", "veth", "peer", "name", "v0", "netns", self.target)
+        ip("link", "add", "v0", "netns", self.source, "type", "veth", "peer", "name", "v0",
+           "netns", self.target)
         for name, address in zip((self.source, self.target), self.addresses):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", "v0")
             ip("-n", name, "link", "set", "lo", "up")
@@ -108,7 +111,8 @@ class Move:
 
     def __enter__(self):
         self.holder = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "1000"], stdin=subprocess.DEVNULL)
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "1000"],
+            stdin=subprocess.DEVNULL)
         self.init = wait_for(lambda: children(self.holder.pid), 20, "pid namespace")[0]
         wait_for(lambda: read(f"/proc/{self.init}/comm").strip() == "sleep", 20, "its init")
         self.walker = subprocess.Popen(
@@ -126,11 +130,13 @@ class Move:
     def start(self, *options):
         rsh = (f"nsenter --net=/run/netns/{self.lane.target} --pid=/proc/{self.init}/ns/pid "
                f"--mount=/proc/{self.init}/ns/mnt")
+        (self.directory / "here").mkdir()
         self.log = open(self.directory / "migrate.log", "wb")
         self.command = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.lane.source}", BINARY, "migrate", "-t", str(self.walker.pid), "--rsh", rsh,
-             "--remote-criu", BINARY, "--address", self.lane.addresses[0], "--compress", "none", "--remote-dir",
-             self.directory / "there", "-v4", *options],
+            ["nsenter", f"--net=/run/netns/{self.lane.source}", BINARY, "migrate", "-t",
+             str(self.walker.pid), "--rsh", rsh, "--remote-criu", BINARY, "--address",
+             self.lane.addresses[0], "--compress", "none", "--remote-dir", self.directory / "there",
+             "-D", self.directory / "here", "-v4", *options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.directory)
         self.log.close()
 
@@ -165,16 +171,25 @@ def cut(move, moment, seconds):
     if result != "ok" or not move.check_where():
         raise Wrong(result)
     lost = "connecting again" in read(move.directory / "there" / "lazy-pages.log")
-    return "cut: after the end" if was_over else f"cut: moved, {'connected again' if lost else 'connection outlived it'}"
+    if was_over:
+        return "cut: after the end"
+    return f"cut: moved, {'connected again' if lost else 'connection outlived it'}"
 
 
-def source_pids(root):
-    """Below root, but for those that are in the destination's pid namespace, so have two pids."""
+def source_pids(root, log):
+    """
+    Below root, but for those that are in the destination's pid namespace, so have two pids; and but
+    for the dump's worker while that may be inside an injection: it is a process apart so that no
+    kill -9 hits it then.
+    """
     found = [root]
     for pid in found:
         found += children(pid)
-    lines = {pid: [line for line in read(f"/proc/{pid}/status").splitlines() if line.startswith("NSpid")] for pid in found}
-    return [pid for pid in found if lines[pid] and len(lines[pid][0].split()) == 2]
+    lines = {pid: [line for line in read(f"/proc/{pid}/status").splitlines()
+                   if line.startswith("NSpid")] for pid in found}
+    ours = [pid for pid in found if lines[pid] and len(lines[pid][0].split()) == 2]
+    dump = [pid for pid in ours if b"migrate\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return ours if "page server: ready" in read(log) else [pid for pid in ours if pid not in dump[2:]]
 
 
 def kill_source(move, moment):
@@ -182,7 +197,7 @@ def kill_source(move, moment):
     time.sleep(moment)
     was_over = move.command.poll() is not None
     if not was_over:
-        for pid in source_pids(move.command.pid):
+        for pid in source_pids(move.command.pid, move.directory / "migrate.log"):
             kill(pid)
     move.command.wait()
     time.sleep(0.2)
@@ -198,7 +213,8 @@ def kill_source(move, moment):
             raise Wrong(result)
         is_there = move.check_where()
         wait_for(lambda: state(walker.pid) in (["T"], ["Z"], []), 20, "end or stop of the one here")
-        return f"kill: {'all memory was there' if is_there else 'runs on here'}{' (after the end)' if was_over else ''}"
+        return (f"kill: {'all memory was there' if is_there else 'runs on here'}"
+                f"{' (after the end)' if was_over else ''}")
     if "gone for good" not in read(move.directory / "there" / "lazy-pages.log"):
         raise Wrong("ended without a reason")
     move.check_where()
@@ -213,11 +229,14 @@ def run_one(lanes, work, job):
     try:
         with Move(lane, directory) as move:
             try:
-                # 24 MiB at 12 MiB/s: the move takes some two seconds; what decides is in the first hundredths.
+                # 24 MiB at 12 MiB/s: two seconds; what decides is in the first hundredths.
                 moment = chance.uniform(0.0, chance.choice((2.2, 2.2, 0.1)))
-                return cut(move, moment, args.cut_seconds) if kind == "cut" else kill_source(move, moment)
+                if kind == "cut":
+                    return cut(move, moment, args.cut_seconds)
+                return kill_source(move, moment)
             except (Wrong, subprocess.TimeoutExpired, AssertionError) as problem:
-                print(f"{kind} {number} after {moment:.3f} s: {problem}\n{move.tail()}", file=sys.stderr, flush=True)
+                print(f"{kind} {number} after {moment:.3f} s: {problem}\n{move.tail()}",
+                      file=sys.stderr, flush=True)
                 return f"{kind}: WRONG: {problem}"
     finally:
         lanes.put(lane)
@@ -243,8 +262,8 @@ class Pool:
 
 def run(args):
     WALKER.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-Wall", "-o", WALKER, pathlib.Path(__file__).with_name("walker.c")],
-                   check=True)
+    subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-Wall", "-o", WALKER,
+                    pathlib.Path(__file__).with_name("walker.c")], check=True)
     jobs = [("cut", n, args.seed + n, args) for n in range(args.cuts)]
     jobs += [("kill", n, args.seed + 10000 + n, args) for n in range(args.kills)]
     lanes = [Lane(number + 1) for number in range(args.lanes)]
