@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +14,7 @@
 
 #include "kinds/kind.h"
 #include "mem/mem.h"
+#include "restore/core_flag.h"
 #include "restore/inherit.h"
 #include "restore/restore_task.h"
 #include "restore/sessions.h"
@@ -92,11 +92,10 @@ static void __attribute__((noreturn)) become_zombie(const struct task *task)
 	prctl(PR_SET_NAME, task->restore->cores[0]->tc->comm);
 	if (!signal)
 		_exit(task->exit_code >> 8 & 0xff);
-	if (!(task->exit_code & 0x80)) {
-		struct rlimit none = { 0 };
-
-		setrlimit(RLIMIT_CORE, &none);
-	}
+	if (task->exit_code & 0x80)
+		core_flag_prepare();
+	else
+		core_flag_clear();
 	if (signal != SIGKILL && signal != SIGSTOP) {
 		struct sigaction action = { .sa_handler = SIG_DFL };
 		sigset_t set;
