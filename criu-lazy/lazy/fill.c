@@ -104,35 +104,40 @@ static bool explain_stray(struct space *space, uint64_t addr)
 	return false;
 }
 
-static struct stream *pick_stream(struct space *space, uint64_t page)
+/* first_window: of a stream that begins here. */
+static struct stream *pick_stream(struct space *space, uint64_t page, uint64_t first_window)
 {
 	struct stream *oldest = &space->streams[0];
 
 	for (int i = 0; i < SPACE_STREAMS; i++) {
 		struct stream *stream = &space->streams[i];
 
-		if (stream->window && page >= stream->expected &&
-		    page < stream->expected + stream->window) {
-			stream->window =
-				stream->window * 2 > NEAR_MAX ? NEAR_MAX : stream->window * 2;
+		if (stream->used && page >= stream->expected &&
+		    page - stream->expected < (stream->window ? stream->window : NEAR_MIN)) {
+			stream->window = stream->window ? stream->window * 2 : NEAR_MIN;
+			if (stream->window > NEAR_MAX)
+				stream->window = NEAR_MAX;
 			return stream;
 		}
 		if (stream->used < oldest->used)
 			oldest = stream;
 	}
-	oldest->window = NEAR_MIN;
+	oldest->window = first_window;
 	return oldest;
 }
 
 static void want_near(struct space *space, const struct owed_area *area, uint64_t page)
 {
-	struct stream *stream = pick_stream(space, page);
+	/* What is near in the image is in memory; what is elsewhere is worth asking for only if
+	 * somebody is going that way. */
+	bool is_far = area->bits && lazy_source_landing(area->bits->source);
+	struct stream *stream = pick_stream(space, page, is_far ? 0 : NEAR_MIN);
 
 	stream->used = ++space->stream_clock;
 	stream->start = page + area->page_size;
 	stream->end = stream->start + stream->window;
 	stream->expected = stream->end;
-	space->has_near = true;
+	space->has_near |= stream->window > 0;
 }
 
 /*
@@ -147,7 +152,7 @@ static uint64_t zeros_ahead(struct space *space, const struct owed_area *area, u
 
 	if (!is_new || area->kind != LAZY_RANGE_ANON)
 		return area->page_size;
-	stream = pick_stream(space, page);
+	stream = pick_stream(space, page, NEAR_MIN);
 	stream->used = ++space->stream_clock;
 	limit = area->end - page > stream->window ? page + stream->window : area->end;
 	while (end < limit && !owed_is_owed(area, end))
@@ -521,6 +526,24 @@ bool fill_background(struct lazyd *lazyd, struct space *space)
 	return true;
 }
 
+/* Whose page has come is awake. */
+static void answered(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < space->nr_parked; i++) {
+		struct parked_fault *fault = &space->parked[i];
+
+		if (fault->is_absent && fault->addr >= start && fault->addr < end) {
+			space->nr_absent--;
+			stats_answered(lazyd, space, fault->since);
+		} else {
+			space->parked[kept++] = *fault;
+		}
+	}
+	space->nr_parked = kept;
+}
+
 void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *area, uint64_t start,
 		 uint64_t end, enum lazy_cause cause)
 {
@@ -539,6 +562,8 @@ void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *are
 		if (run.end > end)
 			run.end = end;
 		ret = deliver_landed(lazyd, space, &run, cause);
+		if (!ret && space->nr_absent)
+			answered(lazyd, space, run.start, run.end);
 		if (ret != -EINPROGRESS && !deliver_went_well(lazyd, space, ret, run.start)) {
 			space->is_idle = false;
 			return;

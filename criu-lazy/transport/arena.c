@@ -57,9 +57,13 @@ static size_t free_block(const struct arena *arena)
 	return i;
 }
 
-bool arena_has_room(const struct arena *arena)
+size_t arena_free_blocks(const struct arena *arena)
 {
-	return free_block(arena) < arena->nr_blocks;
+	size_t count = 0;
+
+	for (size_t i = 0; i < arena->nr_blocks; i++)
+		count += !atomic_load(&arena->pages[i]);
+	return count;
 }
 
 uint8_t *arena_reserve(struct arena *arena, size_t len)

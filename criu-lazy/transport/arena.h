@@ -9,7 +9,6 @@
 #ifndef TRANSPORT_ARENA_H
 #define TRANSPORT_ARENA_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +28,7 @@ uint8_t *arena_reserve(struct arena *arena, size_t len);
 void arena_keep(struct arena *arena, uint64_t pages);
 /* That many pages of the block that `at` lies in are not in use any more. */
 void arena_put(struct arena *arena, const uint8_t *at, uint64_t pages);
-/* Would arena_reserve() find something? */
-bool arena_has_room(const struct arena *arena);
+/* Blocks that are free; the receiver's own is not. */
+size_t arena_free_blocks(const struct arena *arena);
 
 #endif

@@ -57,6 +57,7 @@ static int init_client(struct client *client, const struct client_config *config
 {
 	pthread_mutex_init(&client->lock, NULL);
 	pthread_cond_init(&client->changed, NULL);
+	pthread_cond_init(&client->room, NULL);
 	STAILQ_INIT(&client->sayings);
 	client->tls = config->tls;
 	client->verify_name = config->verify_name;
@@ -160,6 +161,7 @@ void client_stop(struct client *client)
 	if (client->bulk)
 		channel_shutdown(client->bulk);
 	pthread_cond_broadcast(&client->changed);
+	pthread_cond_broadcast(&client->room);
 	pthread_mutex_unlock(&client->lock);
 	if (client->wake_fd >= 0)
 		client_signal(client->wake_fd);
@@ -249,6 +251,7 @@ static void drop_demand(struct client *client, const struct client_events *event
 		if (client->bulk)
 			channel_shutdown(client->bulk);
 		pthread_cond_broadcast(&client->changed);
+		pthread_cond_broadcast(&client->room);
 	}
 	pthread_mutex_unlock(&client->lock);
 	release_demand(client);
@@ -359,10 +362,10 @@ void client_released(struct client *client, uint64_t bytes)
 	if (!bytes)
 		return;
 	atomic_fetch_sub(&client->undelivered, bytes);
-	if (!atomic_load(&client->is_waiting))
+	if (!atomic_load(&client->is_waiting) || !client_has_room(client))
 		return;
 	pthread_mutex_lock(&client->lock);
-	pthread_cond_broadcast(&client->changed);
+	pthread_cond_signal(&client->room);
 	pthread_mutex_unlock(&client->lock);
 }
 
@@ -479,6 +482,7 @@ int client_move(struct client *client, const char *host, uint16_t port)
 	if (client->bulk)
 		channel_shutdown(client->bulk);
 	pthread_cond_broadcast(&client->changed);
+	pthread_cond_broadcast(&client->room);
 	pthread_mutex_unlock(&client->lock);
 	client_signal(client->wake_fd);
 	return 0;

@@ -51,7 +51,7 @@ struct client {
 	bool has_link_thread, has_sender_thread;
 
 	pthread_mutex_t lock; /* of everything down to the next comment; never held over I/O */
-	pthread_cond_t changed;
+	pthread_cond_t changed, room;
 	char *host;
 	uint16_t port;
 	enum link_state state;
@@ -96,6 +96,8 @@ struct landing_get {
 void *link_main(void *client);
 void *sender_main(void *client);
 void client_signal(int fd);
+/* Is there room enough to wake the link thread for, after it had to wait? */
+bool client_has_room(const struct client *client);
 struct landing *client_find_landing(struct client *client, uint64_t object);
 void client_post(struct client *client, struct landing *landing, const struct landing_slots *slots);
 

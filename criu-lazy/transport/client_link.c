@@ -33,6 +33,7 @@ enum {
 	SAY_MS = 30000,
 	READER_ROOM = 128 << 10,
 	LARGE_PAYLOAD = 16 << 10,
+	ROOM_BLOCKS = 4,
 };
 #define UNDELIVERED_MAX (64ull << 20)
 #define ROOM_NS		50000000
@@ -248,10 +249,11 @@ void client_post(struct client *client, struct landing *landing, const struct la
 		client_signal(client->event_fd);
 }
 
-static bool is_too_much(struct client *client)
+/* Not for each block: waking a thread costs the engine more than a page. */
+bool client_has_room(const struct client *client)
 {
-	return atomic_load(&client->undelivered) > UNDELIVERED_MAX ||
-	       !arena_has_room(client->arena);
+	return atomic_load(&client->undelivered) <= UNDELIVERED_MAX &&
+	       arena_free_blocks(client->arena) >= ROOM_BLOCKS;
 }
 
 /*
@@ -269,8 +271,8 @@ static int wait_for_room(struct client *client)
 	deadline.tv_nsec = (deadline.tv_nsec + ROOM_NS) % 1000000000;
 	pthread_mutex_lock(&client->lock);
 	atomic_store(&client->is_waiting, true);
-	while (!ret && !is_over && is_too_much(client)) {
-		ret = pthread_cond_timedwait(&client->changed, &client->lock, &deadline);
+	while (!ret && !is_over && !client_has_room(client)) {
+		ret = pthread_cond_timedwait(&client->room, &client->lock, &deadline);
 		is_over = client->state != LINK_UP || client->is_stopping || client->is_moved;
 	}
 	atomic_store(&client->is_waiting, false);

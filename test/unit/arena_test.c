@@ -38,13 +38,13 @@ static void test_again_when_put(void)
 	second = arena_reserve(arena, ARENA_BLOCK);
 	check(second && second != first);
 	arena_keep(arena, PAGES);
-	check(!arena_has_room(arena));
+	check_eq(arena_free_blocks(arena), 0);
 	check(!arena_reserve(arena, WIRE_PAGE));
 	arena_put(arena, first + 5 * WIRE_PAGE, 1);
 	arena_put(arena, first, PAGES - 2);
 	check(!arena_reserve(arena, WIRE_PAGE));
 	arena_put(arena, first + ARENA_BLOCK - WIRE_PAGE, 1);
-	check(arena_has_room(arena));
+	check_eq(arena_free_blocks(arena), 1);
 	check(arena_reserve(arena, WIRE_PAGE) == first);
 	arena_free(arena);
 }
@@ -60,7 +60,7 @@ static void test_own_block_is_not_given_out_twice(void)
 	arena_put(arena, first, 1); /* delivered while the next one is received */
 	second = arena_reserve(arena, WIRE_PAGE);
 	check(second == first + WIRE_PAGE);
-	check(!arena_has_room(arena));
+	check_eq(arena_free_blocks(arena), 0);
 	/* Its last user gone, the block begins again. */
 	check(arena_reserve(arena, ARENA_BLOCK) == first);
 	arena_free(arena);
