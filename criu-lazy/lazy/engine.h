@@ -234,6 +234,8 @@ int fill_eager(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_
 bool fill_workset(struct lazyd *lazyd);
 /* While the working set is recorded, what is not asked for waits until the tasks are quiet. */
 bool fill_may_run_ahead(const struct lazyd *lazyd);
+/* No fault has come lately: pieces may be large. */
+bool fill_is_quiet(const struct lazyd *lazyd);
 /* One bounded piece; false: nothing to do now. Sets space->is_gone, or ends areas. */
 bool fill_near(struct lazyd *lazyd, struct space *space);
 bool fill_background(struct lazyd *lazyd, struct space *space);

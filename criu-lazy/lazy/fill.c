@@ -481,12 +481,17 @@ static bool can_have_copiers(const struct owed_area *area)
 	       (area->kind == LAZY_RANGE_SHMEM && area->bits && area->bits->refs <= 2);
 }
 
+bool fill_is_quiet(const struct lazyd *lazyd)
+{
+	return lazy_now() - lazyd->last_fault > QUIET_AFTER_NS;
+}
+
 bool fill_background(struct lazyd *lazyd, struct space *space)
 {
 	struct owed_area *area = owed_next(&space->owed, space->cursor);
 	uint64_t now = lazy_now();
 	struct owed_run run;
-	bool is_quiet = now - lazyd->last_fault > QUIET_AFTER_NS;
+	bool is_quiet = fill_is_quiet(lazyd);
 
 	if (now < space->hold || now < lazyd->background_after || space->is_idle)
 		return false;

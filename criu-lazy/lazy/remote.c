@@ -24,6 +24,8 @@
 #define DROPPED_ENOUGH 256u
 
 enum { FIRST_MS = 10000, FINISH_MS = 30000 };
+/* Delivered at once of what was pushed; a fault waits for no more. */
+enum { QUIET_PAGES = 32, BUSY_PAGES = 8 };
 
 struct remote {
 	struct client *client;
@@ -430,7 +432,9 @@ void remote_ready(struct lazyd *lazyd)
 
 bool remote_work(struct lazyd *lazyd)
 {
-	return lazyd->remote && client_work(lazyd->remote->client, &events, lazyd);
+	return lazyd->remote &&
+	       client_work(lazyd->remote->client, fill_is_quiet(lazyd) ? QUIET_PAGES : BUSY_PAGES,
+			   &events, lazyd);
 }
 
 bool remote_must_ask(const struct lazyd *lazyd)

@@ -11,9 +11,7 @@
 struct arena {
 	uint8_t *base;
 	size_t nr_blocks;
-	_Atomic uint64_t *pages; /* in use, per block; the receiver's own block has one more */
-	size_t current;		 /* block; nr_blocks: none */
-	size_t at;		 /* in it */
+	_Atomic uint64_t *pages; /* in use, per block; one more for a cursor in it */
 };
 
 int arena_new(size_t blocks, struct arena **out)
@@ -22,7 +20,7 @@ int arena_new(size_t blocks, struct arena **out)
 
 	if (!arena)
 		return -ENOMEM;
-	arena->nr_blocks = arena->current = blocks;
+	arena->nr_blocks = blocks;
 	arena->pages = calloc(blocks, sizeof(*arena->pages));
 	arena->base = mmap(NULL, blocks * ARENA_BLOCK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -47,16 +45,6 @@ void arena_free(struct arena *arena)
 	free(arena);
 }
 
-/* The lowest one: it was used most recently, as likely as not. */
-static size_t free_block(const struct arena *arena)
-{
-	size_t i = 0;
-
-	while (i < arena->nr_blocks && atomic_load(&arena->pages[i]))
-		i++;
-	return i;
-}
-
 size_t arena_free_blocks(const struct arena *arena)
 {
 	size_t count = 0;
@@ -66,24 +54,35 @@ size_t arena_free_blocks(const struct arena *arena)
 	return count;
 }
 
-uint8_t *arena_reserve(struct arena *arena, size_t len)
+/* The lowest free block: it was used most recently, as likely as not. 0: none. */
+static size_t take_block(struct arena *arena)
 {
-	if (arena->current == arena->nr_blocks || ARENA_BLOCK - arena->at < len) {
-		if (arena->current < arena->nr_blocks)
-			atomic_fetch_sub(&arena->pages[arena->current], 1);
-		arena->current = free_block(arena);
-		arena->at = 0;
-		if (arena->current == arena->nr_blocks)
-			return NULL;
-		atomic_fetch_add(&arena->pages[arena->current], 1);
+	for (size_t i = 0; i < arena->nr_blocks; i++) {
+		uint64_t none = 0;
+
+		if (atomic_compare_exchange_strong(&arena->pages[i], &none, 1))
+			return i + 1;
 	}
-	return arena->base + arena->current * ARENA_BLOCK + arena->at;
+	return 0;
 }
 
-void arena_keep(struct arena *arena, uint64_t pages)
+uint8_t *arena_reserve(struct arena *arena, struct arena_cursor *cursor, size_t len)
 {
-	atomic_fetch_add(&arena->pages[arena->current], pages);
-	arena->at += pages * WIRE_PAGE;
+	if (!cursor->block || ARENA_BLOCK - cursor->at < len) {
+		if (cursor->block)
+			atomic_fetch_sub(&arena->pages[cursor->block - 1], 1);
+		cursor->block = take_block(arena);
+		cursor->at = 0;
+		if (!cursor->block)
+			return NULL;
+	}
+	return arena->base + (cursor->block - 1) * ARENA_BLOCK + cursor->at;
+}
+
+void arena_keep(struct arena *arena, struct arena_cursor *cursor, uint64_t pages)
+{
+	atomic_fetch_add(&arena->pages[cursor->block - 1], pages);
+	cursor->at += pages * WIRE_PAGE;
 }
 
 void arena_put(struct arena *arena, const uint8_t *at, uint64_t pages)

@@ -21,7 +21,6 @@ enum {
 	COMPAT_GET_PAGES = 64,
 	GETS_MAX = 1024, /* 40 KiB of them */
 	ARENA_BLOCKS = 16,
-	WORK_PAGES = 32, /* handed over at once */
 };
 #define OWN_WINDOW    (1ull << 20)
 #define COMPAT_WINDOW (768ull << 10)
@@ -338,7 +337,8 @@ static bool fetch_posts(struct client *client)
 	return client->nr_work > 0;
 }
 
-bool client_work(struct client *client, const struct client_events *events, void *ctx)
+bool client_work(struct client *client, uint64_t pages, const struct client_events *events,
+		 void *ctx)
 {
 	struct landing_slots piece;
 	struct post *post;
@@ -347,8 +347,8 @@ bool client_work(struct client *client, const struct client_events *events, void
 		return false;
 	post = &client->work[client->work_at];
 	piece = post->slots;
-	if (piece.count > WORK_PAGES)
-		piece.count = WORK_PAGES;
+	if (piece.count > pages)
+		piece.count = pages;
 	post->slots.first += piece.count;
 	post->slots.count -= piece.count;
 	if (!post->slots.count)

@@ -61,8 +61,9 @@ int client_wait_first(struct client *client, int timeout_ms);
 /* For epoll: readable when client_process() has something to do. */
 int client_fd(const struct client *client);
 void client_process(struct client *client, const struct client_events *events, void *ctx);
-/* Hands over a bounded piece of what was pushed. False: there is none. */
-bool client_work(struct client *client, const struct client_events *events, void *ctx);
+/* Hands over at most so many pages of what was pushed. False: there are none. */
+bool client_work(struct client *client, uint64_t pages, const struct client_events *events,
+		 void *ctx);
 
 /* What is pushed for this object lands there from now on. Borrowed until client_stop(). */
 int client_add(struct client *client, struct landing *landing);

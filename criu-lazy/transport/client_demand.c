@@ -83,6 +83,25 @@ int demand_send(struct client *client, struct landing *landing, const struct lan
 
 /* ---- answers ------------------------------------------------------------------- */
 
+/* In the arena, if there is room: memory that is given back piece by piece interrupts the other
+ * processors for each. */
+static void store(struct client *client, struct landing *landing, uint64_t vaddr, uint64_t nr_pages,
+		  enum landing_what what, const void *bytes, struct landing_slots *slots)
+{
+	uint64_t len = nr_pages * WIRE_PAGE;
+	uint8_t *room = NULL;
+
+	if (what == LANDING_STORE_BYTES && len <= ARENA_BLOCK)
+		room = arena_reserve(client->arena, &client->demand_room, len);
+	if (!room) {
+		landing_store(landing, vaddr, nr_pages, what, bytes, slots);
+		return;
+	}
+	memcpy(room, bytes, len);
+	arena_keep(client->arena, &client->demand_room, nr_pages);
+	landing_adopt(landing, vaddr, nr_pages, client->arena, room, slots);
+}
+
 static void land(struct client *client, struct landing *landing, uint64_t vaddr, uint64_t nr_pages,
 		 enum landing_what what, const void *bytes, const struct client_events *events,
 		 void *ctx)
@@ -90,7 +109,7 @@ static void land(struct client *client, struct landing *landing, uint64_t vaddr,
 	uint64_t len = nr_pages * WIRE_PAGE;
 	struct landing_slots slots;
 
-	landing_store(landing, vaddr, nr_pages, what, bytes, &slots);
+	store(client, landing, vaddr, nr_pages, what, bytes, &slots);
 	client->asked_bytes -= len < client->asked_bytes ? len : client->asked_bytes;
 	if (!slots.count)
 		return;

@@ -68,9 +68,11 @@ struct client {
 	STAILQ_HEAD(, saying) sayings;
 	struct client_figures figures;
 
-	struct arena *arena; /* the link thread receives into it */
-	_Atomic uint64_t undelivered; /* bytes pushed and not released */
-	_Atomic bool is_waiting;      /* the link thread, for room in the above */
+	struct arena *arena;
+	struct arena_cursor bulk_room;	 /* the link thread's */
+	struct arena_cursor demand_room; /* the engine's */
+	_Atomic uint64_t undelivered;	 /* bytes pushed and not released */
+	_Atomic bool is_waiting;	 /* the link thread, for room in the above */
 
 	/* The engine's. */
 	struct channel *engine_demand;

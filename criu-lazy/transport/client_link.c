@@ -295,14 +295,14 @@ static int find_room(struct client *client, const struct wire_frame *frame, uint
 	bool is_full = atomic_load(&client->undelivered) > UNDELIVERED_MAX;
 	int ret = 0;
 
-	*room = is_full ? NULL : arena_reserve(client->arena, len);
+	*room = is_full ? NULL : arena_reserve(client->arena, &client->bulk_room, len);
 	while (!*room && (!ret || is_full)) {
 		ret = wait_for_room(client);
 		if (ret && ret != -ETIMEDOUT)
 			return ret;
 		is_full = atomic_load(&client->undelivered) > UNDELIVERED_MAX;
 		if (!is_full)
-			*room = arena_reserve(client->arena, len);
+			*room = arena_reserve(client->arena, &client->bulk_room, len);
 	}
 	return 0;
 }
@@ -325,7 +325,7 @@ static int take_bytes(struct client *client, struct bulk_reader *in, struct chan
 	if (ret)
 		return ret;
 	if (room) {
-		arena_keep(client->arena, frame->nr_pages);
+		arena_keep(client->arena, &client->bulk_room, frame->nr_pages);
 		landing_adopt(in->last, frame->vaddr, frame->nr_pages, client->arena, room, slots);
 	} else {
 		landing_store(in->last, frame->vaddr, frame->nr_pages, LANDING_STORE_BYTES, pages,

@@ -16,8 +16,8 @@
 #include "util/scope.h"
 
 enum {
-	PIECE_MIN = 16, /* pages */
-	PIECE_MAX = 32,
+	PIECE_MIN = 8, /* pages */
+	PIECE_MAX = 16,
 	PRIORITY_MAX = 1 << 20, /* ranges that a client may have queued */
 	PACK_RATIO = 8,		/* compressed must be below 7/8 */
 	PACK_SAMPLE = 64,	/* pieces between two tries when it does not pay */

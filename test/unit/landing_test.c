@@ -156,6 +156,7 @@ static void test_adopt(void)
 {
 	struct landing *landing = make();
 	struct landing_slots slots;
+	struct arena_cursor cursor = { 0 };
 	struct arena *arena;
 	static uint8_t bytes[P];
 	const void *found;
@@ -164,9 +165,9 @@ static void test_adopt(void)
 
 	check_eq(arena_new(1, &arena), 0);
 	landing_store(landing, 0x11000, 1, LANDING_STORE_BYTES, bytes, &slots);
-	room = arena_reserve(arena, 8 * P);
+	room = arena_reserve(arena, &cursor, 8 * P);
 	memset(room, 3, 8 * P);
-	arena_keep(arena, 8);
+	arena_keep(arena, &cursor, 8);
 	/* One page came before, four are not ours. */
 	landing_adopt(landing, 0x10000, 8, arena, room, &slots);
 	check_eq(slots.first, 0);
@@ -181,11 +182,11 @@ static void test_adopt(void)
 	check_eq(landing_look(landing, 0x12000, 4 * P, &avail, &found), LANDING_BYTES);
 	check_eq(avail, 2 * P);
 	check(found == room + 2 * P);
-	check(!arena_reserve(arena, ARENA_BLOCK));
+	check(!arena_reserve(arena, &cursor, ARENA_BLOCK));
 	check_eq(landing_release(landing, 0x12000, 2 * P), 2 * P);
-	check(!arena_reserve(arena, ARENA_BLOCK));
+	check(!arena_reserve(arena, &cursor, ARENA_BLOCK));
 	check_eq(landing_release(landing, 0x10000, 2 * P), 2 * P);
-	check(arena_reserve(arena, ARENA_BLOCK) == room);
+	check(arena_reserve(arena, &cursor, ARENA_BLOCK) == room);
 	landing_free(landing);
 	arena_free(arena);
 }
