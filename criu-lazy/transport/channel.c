@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <netinet/ip.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,11 +18,15 @@
 #include "transport/tls.h"
 
 enum { PEER_SIZE = INET6_ADDRSTRLEN + 16 };
+enum { DSCP_CS1 = 8, DSCP_AF21 = 18 };
+enum { PRIORITY_BULK = 2, PRIORITY_INTERACTIVE = 6 }; /* TC_PRIO_* */
 
 struct channel {
 	int fd;
 	struct tls_session *tls; /* NULL: plain */
 	bool is_local;
+	uint32_t packet; /* 0: any */
+	bool has_waited; /* the writer */
 	atomic_bool is_down;
 	atomic_ullong bytes_in, bytes_out;
 	char peer[PEER_SIZE];
@@ -201,6 +206,26 @@ static ssize_t write_tls(struct channel *channel, const struct iovec *parts, siz
 	return tls_session_write(channel->tls, joined, len);
 }
 
+/* One packet's worth, which nothing else is put into (MSG_EOR). */
+static ssize_t write_packet(struct channel *channel, const struct iovec *parts, size_t count)
+{
+	struct iovec some[2];
+	struct msghdr msg = { .msg_iov = some };
+	size_t room = channel->packet;
+	ssize_t put;
+
+	for (; msg.msg_iovlen < count && msg.msg_iovlen < 2 && room; msg.msg_iovlen++) {
+		struct iovec *part = &some[msg.msg_iovlen];
+
+		*part = parts[msg.msg_iovlen];
+		if (part->iov_len > room)
+			part->iov_len = room;
+		room -= part->iov_len;
+	}
+	put = sendmsg(channel->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR);
+	return put < 0 ? -errno : put;
+}
+
 static ssize_t write_now(struct channel *channel, struct iovec *parts, size_t count)
 {
 	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = count };
@@ -208,6 +233,8 @@ static ssize_t write_now(struct channel *channel, struct iovec *parts, size_t co
 
 	if (channel->tls)
 		return write_tls(channel, parts, count);
+	if (channel->packet)
+		return write_packet(channel, parts, count);
 	put = sendmsg(channel->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return put < 0 ? -errno : put;
 }
@@ -238,6 +265,7 @@ int channel_write(struct channel *channel, struct iovec *parts, size_t count, in
 						  memory_order_relaxed);
 			skip_parts(&parts, &count, (size_t)put);
 		} else if (put == -EAGAIN) {
+			channel->has_waited = true;
 			ret = wait_for(channel, POLLOUT, timeout_ms);
 		} else if (put != -EINTR) {
 			ret = put ? (int)put : -EPIPE;
@@ -325,13 +353,54 @@ static void tune_loss(const struct channel *channel, unsigned int dead_ms)
 	set_option(channel, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
+/* Routers and queues may tell the two apart; the words are those of OpenSSH. The priority comes
+ * last: the kernel sets one for the old meaning of the other bits. */
+static void tune_class(const struct channel *channel, int dscp, int priority)
+{
+	set_option(channel, IPPROTO_IP, IP_TOS, dscp << 2);
+	set_option(channel, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);
+	set_option(channel, SOL_SOCKET, SO_PRIORITY, priority);
+}
+
 void channel_tune_demand(struct channel *channel, unsigned int dead_ms)
 {
+	tune_class(channel, DSCP_AF21, PRIORITY_INTERACTIVE);
 	tune_loss(channel, dead_ms);
 }
 
 void channel_tune_bulk(struct channel *channel, unsigned int queue, unsigned int dead_ms)
 {
+	tune_class(channel, DSCP_CS1, PRIORITY_BULK);
 	set_option(channel, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)queue);
 	tune_loss(channel, dead_ms);
+}
+
+void channel_pace(struct channel *channel, uint64_t rate, uint32_t packet)
+{
+	uint64_t most = rate ? rate : UINT64_MAX;
+
+	setsockopt(channel->fd, SOL_SOCKET, SO_MAX_PACING_RATE, &most, sizeof(most));
+	channel->packet = packet;
+}
+
+bool channel_has_waited(struct channel *channel)
+{
+	bool has_waited = channel->has_waited;
+
+	channel->has_waited = false;
+	return has_waited;
+}
+
+bool channel_way(const struct channel *channel, uint64_t *acked, uint32_t *rtt_us,
+		 uint32_t *min_rtt_us)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(channel->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return false;
+	*acked = info.tcpi_bytes_acked;
+	*rtt_us = info.tcpi_rtt;
+	*min_rtt_us = info.tcpi_min_rtt;
+	return true;
 }

@@ -66,6 +66,16 @@ uint64_t channel_bytes_out(const struct channel *channel);
  * megabytes. Both: a dead link is noticed after dead_ms (TCP_USER_TIMEOUT, keepalive).
  */
 void channel_tune_demand(struct channel *channel, unsigned int dead_ms);
+/*
+ * Bulk, its writer: leaves at `rate` bytes per second at most (0: no limit), spread over time by
+ * the kernel, in packets of at most `packet` bytes (0: any; TLS: not heeded).
+ */
+void channel_pace(struct channel *channel, uint64_t rate, uint32_t packet);
+/* The writer had to wait for room since this was asked last. */
+bool channel_has_waited(struct channel *channel);
+/* What the kernel knows of the way there (TCP_INFO). False: nothing, it is no TCP. */
+bool channel_way(const struct channel *channel, uint64_t *acked, uint32_t *rtt_us,
+		 uint32_t *min_rtt_us);
 void channel_tune_bulk(struct channel *channel, unsigned int queue, unsigned int dead_ms);
 
 #endif

@@ -4,11 +4,13 @@
  * Between two pieces the thread looks whether the client said something.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 #include "options/options.h"
 #include "transport/compress.h"
+#include "transport/pace.h"
 #include "transport/server_impl.h"
 #include "transport/zero.h"
 #include "util/log.h"
@@ -37,6 +39,7 @@ struct bulk {
 	uint64_t index; /* where in it */
 	uint64_t piece; /* pages */
 	unsigned int pack_skip;
+	struct pace pace;
 	/* What sending and packing cost so far, ns per byte as a running mean. */
 	double send_cost, pack_cost;
 };
@@ -101,6 +104,19 @@ static int wait_rate(struct bulk *bulk, uint64_t bytes)
 	return 0;
 }
 
+static void keep_pace(struct bulk *bulk)
+{
+	struct pace_sample sample = { .now = now_ns(),
+				      .has_waited = channel_has_waited(bulk->channel) };
+
+	if (!channel_way(bulk->channel, &sample.acked, &sample.rtt, &sample.min_rtt) ||
+	    !pace_sample(&bulk->pace, &sample))
+		return;
+	channel_pace(bulk->channel, bulk->pace.rate, pace_packet(&bulk->pace));
+	log_debug("bulk: %" PRIu64 " kB/s, packets of %u, round trip %u us (least %u)",
+		  bulk->pace.rate / 1000, pace_packet(&bulk->pace), sample.rtt, sample.min_rtt);
+}
+
 static int send_pages(struct bulk *bulk, struct wire_frame *frame, const uint8_t *data)
 {
 	size_t len = (size_t)frame->nr_pages * WIRE_PAGE, packed = try_pack(bulk, data, len);
@@ -115,6 +131,7 @@ static int send_pages(struct bulk *bulk, struct wire_frame *frame, const uint8_t
 	wait_rate(bulk, len + sizeof(*frame));
 	start = now_ns();
 	ret = frame_send(bulk->channel, &bulk->out, frame, data, len, SERVER_STALL_MS);
+	keep_pace(bulk);
 	uint64_t took = now_ns() - start;
 
 	mean(&bulk->send_cost, (double)took / (double)len);
@@ -391,6 +408,7 @@ int bulk_serve(struct connection *connection, struct session *session, uint32_t 
 
 	if (!buf || !packed || !ranges)
 		return -ENOMEM;
+	pace_init(&bulk.pace);
 	priority_bulk();
 	session_forget(bulk.server, session); /* it says anew what it lacks */
 	return serve(&bulk);

@@ -56,8 +56,14 @@ class Target:
                 f"--mount=/proc/{self.init}/ns/mnt"]  # fmt: skip
 
 
+def shape(host, rate):
+    """What leaves the host, leaves at this rate (tc's words)."""
+    subprocess.run(["tc", "-n", host, "qdisc", "add", "dev", "veth0", "root", "tbf", "rate", rate,
+                    "burst", "64kb", "latency", "50ms"], check=True)  # fmt: skip
+
+
 @contextlib.contextmanager
-def hosts():
+def hosts(rate=None):
     ip("netns", "add", SOURCE)
     try:
         ip("netns", "add", TARGET)
@@ -67,6 +73,8 @@ def hosts():
             ip("-n", host, "addr", "add", f"{address}/24", "dev", "veth0")
             ip("-n", host, "link", "set", "veth0", "up")
             ip("-n", host, "link", "set", "lo", "up")
+            if rate:
+                shape(host, rate)
         with Target() as target:
             yield target
     finally:

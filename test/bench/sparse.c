@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * sparse PREFIX MIB [STRIDE]: a process with every STRIDE-th page of an area used (default 2),
- * which after a restore touches its used pages in random order and times each touch.
+ * sparse PREFIX MIB [STRIDE [TOUCHES PAUSE]]: a process with every STRIDE-th page of an area used
+ * (default 2), which after a restore touches its used pages in random order and times each touch.
+ * With SPARSE_SAMPLES in the environment time and wait of each such touch go to standard error.
+ * With TOUCHES no more than those, PAUSE us apart, of pages that no compression makes smaller.
  *
  * Says PREFIX.ready, waits for PREFIX.go, writes PREFIX.result: JSON with the percentiles of
  * touches that had to wait (over 2 us: a page that is there takes well under one), their number,
@@ -59,9 +61,19 @@ static uint64_t stamp(size_t page)
 	return page * 0x9e3779b97f4a7c15ULL + 12345;
 }
 
+static void fill_with_noise(uint64_t *page, uint64_t seed)
+{
+	for (size_t i = 1; i < PAGE / sizeof(*page); i++) {
+		seed ^= seed << 13;
+		seed ^= seed >> 7;
+		seed ^= seed << 17;
+		page[i] = seed;
+	}
+}
+
 /* Touches used pages in the order given; returns the wrong ones. */
 static size_t walk(const char *area, const uint32_t *order, size_t count, size_t stride,
-		   float *waits, size_t *nr_waits)
+		   useconds_t pause_us, float *waits, size_t *nr_waits)
 {
 	size_t wrong = 0;
 
@@ -72,15 +84,20 @@ static size_t walk(const char *area, const uint32_t *order, size_t count, size_t
 
 		wrong += *(volatile const uint64_t *)(area + page * PAGE) != stamp(page);
 		took = now_us() - start;
+		if (took > 2 && getenv("SPARSE_SAMPLES"))
+			fprintf(stderr, "%.0f %.0f\n", start, took);
 		if (took > 2)
 			waits[(*nr_waits)++] = took;
+		if (pause_us)
+			usleep(pause_us);
 	}
 	return wrong;
 }
 
 int main(int argc, char **argv)
 {
-	size_t mib, stride, pages, count, nr_waits, wrong;
+	size_t mib, stride, pages, count, touches, nr_waits, wrong;
+	useconds_t pause_us;
 	uint32_t *order;
 	float *waits;
 	double start, total;
@@ -92,6 +109,8 @@ int main(int argc, char **argv)
 	stride = argc > 3 ? strtoul(argv[3], NULL, 10) : 2;
 	pages = mib * 256 * stride;
 	count = pages / stride;
+	touches = argc > 4 ? strtoul(argv[4], NULL, 10) : count;
+	pause_us = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
 	area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	order = malloc(count * sizeof(*order));
@@ -100,6 +119,8 @@ int main(int argc, char **argv)
 		return 2;
 	for (size_t i = 0; i < count; i++) {
 		*(uint64_t *)(area + i * stride * PAGE) = stamp(i * stride);
+		if (argc > 4)
+			fill_with_noise((uint64_t *)(area + i * stride * PAGE), stamp(i));
 		order[i] = i;
 		waits[i] = 0;
 	}
@@ -114,7 +135,8 @@ int main(int argc, char **argv)
 	put_file(argv[1], "ready", "");
 	wait_go(argv[1]);
 	start = now_us();
-	wrong = walk(area, order, count, stride, waits, &nr_waits);
+	wrong = walk(area, order, touches < count ? touches : count, stride, pause_us, waits,
+		     &nr_waits);
 	total = now_us() - start;
 	qsort(waits, nr_waits, sizeof(*waits), compare);
 	snprintf(text, sizeof(text),
