@@ -9,6 +9,16 @@
 
 #include "victim.h"
 
+/* An address of our own, where nobody else of this host's takes ports. */
+static in_addr_t own_address(void)
+{
+	static in_addr_t address;
+
+	if (!address)
+		address = htonl(INADDR_LOOPBACK + ((uint32_t)getpid() << 8 & 0xffff00));
+	return address;
+}
+
 static struct sockaddr_in name_of(int fd)
 {
 	struct sockaddr_in address = { 0 };
@@ -22,7 +32,7 @@ static int open_bound(in_port_t port, bool is_reused)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = port,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+				       .sin_addr.s_addr = own_address() };
 	int fd = socket(AF_INET, SOCK_STREAM, 0), reused = is_reused;
 
 	require(!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reused, sizeof(reused)), "reuse");
@@ -76,7 +86,7 @@ int main(int argc, char **argv)
 	victim_begin(argc, argv);
 	listener = open_bound(0, true);
 	require(!listen(listener, 5), "listen");
-	ended = end_connection(listener, socket(AF_INET, SOCK_STREAM, 0));
+	ended = end_connection(listener, open_bound(0, false));
 	bound = end_connection(listener, open_bound(free_port(), false));
 	idle = open_bound(0, false);
 	its = name_of(bound);
