@@ -30,6 +30,7 @@ extern const struct kind_ops ns_file_kind;
 extern const struct kind_ops unix_kind;
 extern const struct kind_ops inet_kind;
 extern const struct kind_ops netlink_kind;
+extern const struct kind_ops packet_kind;
 
 /* ttys/ */
 extern const struct kind_ops tty_kind;

@@ -20,6 +20,7 @@ static const struct kind_ops *const kinds[] = {
 	&unix_kind,
 	&inet_kind,
 	&netlink_kind,
+	&packet_kind,
 	&tty_kind,
 	&pipe_kind,
 	&fifo_kind,
