@@ -51,6 +51,17 @@ int arm_source(struct lazyd *lazyd, uint64_t object, struct lazy_source **out)
 			   wire_object_id(object), out);
 }
 
+struct lazy_source *arm_find_source(struct lazyd *lazyd, uint64_t object)
+{
+	struct source_ref *ref;
+
+	SLIST_FOREACH (ref, &lazyd->sources, link) {
+		if (lazy_source_object(ref->source) == object)
+			return ref->source;
+	}
+	return NULL;
+}
+
 /* The next daemon will know the segment too. */
 static int note_segment(struct lazyd *lazyd, const struct segment *segment)
 {

@@ -97,6 +97,7 @@ struct space {
 	bool has_absent, has_progress; /* this time around */
 	uint64_t born;		       /* ns */
 	uint64_t cursor;	       /* background: next address */
+	size_t prefetched;	       /* runs of the working set that are not waited for any more */
 	uint64_t hold;		       /* ns: no background before, after EAGAIN or ENOMEM */
 	uint64_t backoff;	       /* ns: grows while EAGAIN lasts */
 	struct stream streams[SPACE_STREAMS];
@@ -150,9 +151,11 @@ struct lazyd {
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
 	struct remote *remote;		  /* NULL: all pages are local */
 	struct workset workset;		  /* to bring first */
+	struct workset workset_first;	  /* before the tasks run (prefetch.h) */
 	size_t workset_next;		  /* run */
 	struct workset recorded;	  /* --record-working-set */
 	bool refill_due;		  /* conn_refill() has something to do */
+	uint64_t refill_at;		  /* ns: and then in any case; 0: no */
 	bool any_complete;		  /* some space got all of its memory */
 	bool is_restored;		  /* the restore has said so */
 	uint64_t background_after;	  /* ns: until then the processors are the restore's */

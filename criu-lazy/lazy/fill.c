@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "lazy/arm.h"
 #include "lazy/deliver.h"
 #include "lazy/guard.h"
 #include "lazy/remote.h"
@@ -590,17 +591,6 @@ bool fill_may_run_ahead(const struct lazyd *lazyd)
 	return !lazyd->opts->record_working_set || lazy_now() - last > RECORD_QUIET_NS;
 }
 
-static struct lazy_source *find_source(struct lazyd *lazyd, uint64_t object)
-{
-	struct source_ref *ref;
-
-	SLIST_FOREACH (ref, &lazyd->sources, link) {
-		if (lazy_source_object(ref->source) == object)
-			return ref->source;
-	}
-	return NULL;
-}
-
 bool fill_workset(struct lazyd *lazyd)
 {
 	uint64_t pages = 0;
@@ -614,7 +604,7 @@ bool fill_workset(struct lazyd *lazyd)
 		if (lazyd->workset_next >= lazyd->workset.count)
 			return i > 0;
 		run = &lazyd->workset.runs[lazyd->workset_next++];
-		source = find_source(lazyd, run->object);
+		source = arm_find_source(lazyd, run->object);
 		if (!source)
 			continue;
 		remote_span(lazyd, source, run->vaddr, run->nr_pages * LAZY_PAGE,

@@ -23,6 +23,7 @@
 #include "lazy/arm.h"
 #include "lazy/durable.h"
 #include "lazy/engine.h"
+#include "lazy/prefetch.h"
 #include "lazy/remote.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
@@ -36,8 +37,9 @@
 /* How long the background waits for a restore to say that its tasks run. */
 #define RESTORE_PATIENCE_NS 30000000ull
 
-/* Of the working set before the task runs, of 64 pages or 32 runs each. */
-enum { WORKSET_PIECES = 128 };
+/* How long a task waits for its part of the working set to come from elsewhere. */
+#define WORKSET_PATIENCE_NS 500000000ull
+
 /* Fits a socket's buffer, whatever the sizes of its parts. */
 enum { PEEK_MAX = 64 << 10 };
 enum { RANGES_MAX = 1 << 18, EAGER_MAX = 1 << 18, TASKS_MAX = 1 << 22 };
@@ -52,6 +54,8 @@ struct conn {
 	char *body;	     /* ranges, then eager pages */
 	struct space *space; /* armed; waits for eager pages that are elsewhere */
 	uint64_t deadline;   /* ns, for eager pages that are here */
+	uint64_t patience;   /* ns, for the working set */
+	bool is_filled;	     /* with what was here of the working set */
 	bool is_lost;	     /* while it waited */
 	bool is_taken;	     /* out of the socket, as it is read */
 	size_t got, body_size;
@@ -359,6 +363,22 @@ static int arm(struct lazyd *lazyd, struct space *space, const struct conn *conn
 	return ret;
 }
 
+/* A page brought now costs 1.5 us, a fault that waits for it 10 or more. */
+static bool must_wait_for_workset(struct lazyd *lazyd, struct conn *conn)
+{
+	if (!conn->is_filled)
+		prefetch_fill(lazyd, conn->space);
+	conn->is_filled = true;
+	if (!prefetch_is_pending(lazyd, conn->space))
+		return false;
+	if (lazy_now() >= conn->patience) {
+		log_info("task %d: goes without part of its working set", conn->hello.pid);
+		return false;
+	}
+	lazyd->refill_at = conn->patience;
+	return true;
+}
+
 /* The eager pages, of which some may be under way still: -EINPROGRESS. */
 static int fill_armed(struct lazyd *lazyd, struct conn *conn)
 {
@@ -371,6 +391,8 @@ static int fill_armed(struct lazyd *lazyd, struct conn *conn)
 		ret = -ESRCH;
 	if (ret == -EINPROGRESS)
 		return ret;
+	if (!ret && must_wait_for_workset(lazyd, conn))
+		return -EINPROGRESS;
 	space->is_arming = false;
 	conn->space = NULL;
 	if (ret) {
@@ -378,9 +400,6 @@ static int fill_armed(struct lazyd *lazyd, struct conn *conn)
 		space_end(lazyd, space);
 		return ret;
 	}
-	/* A page brought now costs 1.5 us, a fault that waits for it 10 or more. */
-	for (int i = 0; i < WORKSET_PIECES && fill_workset(lazyd); i++)
-		;
 	log_info("task %d (pid %d): %" PRIu64 " pages owed in %zu areas", space->image_pid,
 		 space->host_pid, owed_count(&space->owed), space->owed.nr_areas);
 	return 0;
@@ -409,6 +428,7 @@ static int serve(struct lazyd *lazyd, struct conn *conn)
 		return ret;
 	}
 	conn->space = space;
+	conn->patience = lazy_now() + WORKSET_PATIENCE_NS;
 	lazyd->workset_next = 0; /* what is delivered already is passed over */
 	return fill_armed(lazyd, conn);
 }
@@ -470,6 +490,7 @@ static void settle(struct lazyd *lazyd, struct conn *conn, int status)
 	answer(lazyd, conn, status);
 	if (!status && conn->hello.nr_ranges)
 		remote_push(lazyd);
+	prefetch_settle(lazyd);
 }
 
 /* Nothing more is to come from a task that waits for our answer, except its end. */
@@ -501,9 +522,10 @@ void conn_refill(struct lazyd *lazyd)
 {
 	struct conn *conn, *next;
 
-	if (!lazyd->refill_due)
+	if (!lazyd->refill_due && (!lazyd->refill_at || lazy_now() < lazyd->refill_at))
 		return;
 	lazyd->refill_due = false;
+	lazyd->refill_at = 0;
 	LIST_FOREACH_SAFE(conn, &lazyd->conns, link, next)
 	{
 		int ret;

@@ -30,6 +30,7 @@
 #include "lazy/control.h"
 #include "lazy/engine.h"
 #include "lazy/guard.h"
+#include "lazy/prefetch.h"
 #include "lazy/recover.h"
 #include "lazy/remote.h"
 #include "lazy/supervisor.h"
@@ -285,6 +286,7 @@ static void release(struct lazyd *lazyd)
 	struct segment *segment;
 
 	workset_fini(&lazyd->workset);
+	workset_fini(&lazyd->workset_first);
 	workset_fini(&lazyd->recorded);
 	stats_fini(&lazyd->stats);
 	while (lazyd->nr_copiers)
@@ -310,13 +312,16 @@ static void serve(struct lazyd *lazyd)
 	if (!ret)
 		ret = prepare_engine(lazyd);
 	protect_self();
-	if (!ret)
-		ret = workset_load(lazyd->images, &lazyd->workset);
+	/* What is brought ahead would not be recorded. */
+	if (!ret && !lazyd->opts->record_working_set &&
+	    workset_load(lazyd->images, &lazyd->workset))
+		log_warn("lazy-working-set.img: not used");
 	if (!ret)
 		ret = remote_open(lazyd);
 	if (!ret && is_next)
 		ret = recover(lazyd);
 	if (!ret) {
+		prefetch_open(lazyd);
 		start_copiers(lazyd);
 		if (!is_next)
 			say_ready(lazyd);

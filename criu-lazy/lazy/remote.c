@@ -11,6 +11,7 @@
 
 #include "lazy/engine.h"
 #include "lazy/hot.h"
+#include "lazy/prefetch.h"
 #include "transport/client.h"
 #include "transport/tls.h"
 #include "transport/token.h"
@@ -32,6 +33,7 @@ struct remote {
 	struct tls_context *tls;
 	struct watch watch;
 	struct hot hot;
+	bool has_to_push; /* the source is to be told as soon as that may be */
 	bool is_pushing;  /* something was said to be owed on this connection */
 	bool is_answer;	  /* what lands now was asked for */
 	uint64_t tended;  /* ns */
@@ -59,8 +61,8 @@ static bool area_part(const struct owed_area *area, const struct lazy_source *so
 	return true;
 }
 
-static bool is_owed_by(struct space *space, const struct lazy_source *source, uint64_t image,
-		       uint64_t len)
+bool remote_is_owed(struct space *space, const struct lazy_source *source, uint64_t image,
+		    uint64_t len)
 {
 	struct owed_area *area;
 
@@ -82,7 +84,7 @@ static bool is_owed(struct lazyd *lazyd, const struct lazy_source *source, uint6
 	struct space *space;
 
 	TAILQ_FOREACH (space, &lazyd->spaces, link) {
-		if (!space->is_gone && is_owed_by(space, source, image, len))
+		if (!space->is_gone && remote_is_owed(space, source, image, len))
 			return true;
 	}
 	return false;
@@ -108,25 +110,30 @@ void remote_release(struct lazyd *lazyd, struct lazy_source *source, uint64_t im
 
 /* ---- pages that landed ------------------------------------------------------------ */
 
+void remote_span_of(struct lazyd *lazyd, struct space *space, struct lazy_source *source,
+		    uint64_t image, uint64_t len, enum lazy_cause cause)
+{
+	struct owed_area *area, *next;
+	uint64_t start, end;
+
+	/* Areas may come and go while guard pages are looked for. */
+	for (area = RB_MIN(owed_tree, &space->owed.areas); area; area = next) {
+		uint64_t after = area->end;
+
+		if (area_part(area, source, image, len, &start, &end))
+			fill_landed(lazyd, space, area, start, end, cause);
+		next = owed_next(&space->owed, after);
+	}
+	space->is_due = true;
+}
+
 void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len,
 		 enum lazy_cause cause)
 {
 	struct space *space;
 
-	TAILQ_FOREACH (space, &lazyd->spaces, link) {
-		struct owed_area *area, *next;
-		uint64_t start, end;
-
-		/* Areas may come and go while guard pages are looked for. */
-		for (area = RB_MIN(owed_tree, &space->owed.areas); area; area = next) {
-			uint64_t after = area->end;
-
-			if (area_part(area, source, image, len, &start, &end))
-				fill_landed(lazyd, space, area, start, end, cause);
-			next = owed_next(&space->owed, after);
-		}
-		space->is_due = true;
-	}
+	TAILQ_FOREACH (space, &lazyd->spaces, link)
+		remote_span_of(lazyd, space, source, image, len, cause);
 }
 
 static void deliver_landed(struct lazyd *lazyd, struct lazy_source *source, uint64_t image,
@@ -161,6 +168,8 @@ static void landed(void *ctx, struct landing *landing, struct landing_slots slot
 		deliver_landed(lazyd, source, start, end - start);
 	while (!any_owed && landing_next_run(landing, &rest, &run))
 		any_owed = is_owed(lazyd, source, run.vaddr, run.nr_pages * LAZY_PAGE);
+	if (!any_owed && prefetch_awaits(lazyd, landing_object(landing)))
+		return; /* for a task that is still to come */
 	if (!any_owed) {
 		client_released(lazyd->remote->client, landing_release_slots(landing, &all));
 		return;
@@ -261,6 +270,21 @@ static size_t first_after(const struct run_list *list, uint64_t vaddr)
 		      list->runs[i].vaddr + list->runs[i].nr_pages * LAZY_PAGE > vaddr);
 }
 
+/* For tasks that have not said yet what they owe. */
+static int add_workset(const struct workset *set, const struct landing *landing,
+		       struct run_list *list)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < set->count; i++) {
+		const struct workset_run *run = &set->runs[i];
+
+		if (run->object == landing_object(landing))
+			ret = add_absent(list, landing, run->vaddr, run->nr_pages * LAZY_PAGE);
+	}
+	return ret;
+}
+
 static int collect_owed(struct lazyd *lazyd, const struct lazy_source *source,
 			struct run_list *list)
 {
@@ -276,6 +300,8 @@ static int collect_owed(struct lazyd *lazyd, const struct lazy_source *source,
 				ret = add_area(list, area, lazy_source_landing(source));
 		}
 	}
+	if (!ret && prefetch_awaits(lazyd, lazy_source_object(source)))
+		ret = add_workset(&lazyd->workset_first, lazy_source_landing(source), list);
 	sort_runs(list);
 	return ret;
 }
@@ -347,8 +373,10 @@ void remote_push(struct lazyd *lazyd)
 	struct source_ref *ref;
 	int ret = 0;
 
-	if (!remote || client_must_ask(remote->client) || !client_is_up(remote->client) ||
-	    !fill_may_run_ahead(lazyd))
+	if (!remote || client_must_ask(remote->client) || !client_is_up(remote->client))
+		return;
+	remote->has_to_push = !fill_may_run_ahead(lazyd);
+	if (remote->has_to_push)
 		return;
 	SLIST_FOREACH (ref, &lazyd->sources, link) {
 		if (!ret && lazy_source_landing(ref->source))
@@ -369,7 +397,8 @@ void remote_tend(struct lazyd *lazyd)
 	if (!remote || TAILQ_EMPTY(&lazyd->spaces) || lazy_now() - remote->tended < TEND_EVERY_NS)
 		return;
 	remote->tended = lazy_now();
-	if (!remote->is_pushing || count_dropped(lazyd) - remote->dropped >= DROPPED_ENOUGH)
+	if (!remote->is_pushing || remote->has_to_push ||
+	    count_dropped(lazyd) - remote->dropped >= DROPPED_ENOUGH)
 		remote_push(lazyd);
 }
 
@@ -432,9 +461,12 @@ void remote_ready(struct lazyd *lazyd)
 
 bool remote_work(struct lazyd *lazyd)
 {
-	return lazyd->remote &&
-	       client_work(lazyd->remote->client, fill_is_quiet(lazyd) ? QUIET_PAGES : BUSY_PAGES,
-			   &events, lazyd);
+	if (!lazyd->remote ||
+	    !client_work(lazyd->remote->client, fill_is_quiet(lazyd) ? QUIET_PAGES : BUSY_PAGES,
+			 &events, lazyd))
+		return false;
+	lazyd->refill_due = true;
+	return true;
 }
 
 bool remote_must_ask(const struct lazyd *lazyd)

@@ -29,13 +29,18 @@ int remote_add(struct lazyd *lazyd, struct lazy_source *source);
 /* The task runs: what it is owed may be pushed. */
 void remote_push(struct lazyd *lazyd);
 
-/* Delivers what is here of an image range to every space that owes it. */
+/* Delivers what is here of an image range to a space, or to every space, that owes it. */
+void remote_span_of(struct lazyd *lazyd, struct space *space, struct lazy_source *source,
+		    uint64_t image, uint64_t len, enum lazy_cause cause);
 void remote_span(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, uint64_t len,
 		 enum lazy_cause cause);
 /* control.h */
 int remote_move(struct lazyd *lazyd, const char *host, uint16_t port);
 int remote_rate(struct lazyd *lazyd, uint64_t bytes_per_second);
 
+/* Some page of the image range is owed by the space. */
+bool remote_is_owed(struct space *space, const struct lazy_source *source, uint64_t image,
+		    uint64_t len);
 /* Brings stats.source up to date. */
 void remote_figures(struct lazyd *lazyd);
 

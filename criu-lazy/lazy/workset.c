@@ -41,6 +41,60 @@ void workset_fini(struct workset *set)
 	*set = (struct workset){ 0 };
 }
 
+static int compare_runs(const void *a, const void *b)
+{
+	const struct workset_run *left = a, *right = b;
+
+	if (left->object != right->object)
+		return left->object < right->object ? -1 : 1;
+	return left->vaddr < right->vaddr ? -1 : left->vaddr > right->vaddr;
+}
+
+/* Sorted runs: those that touch or overlap become one. */
+static void join_runs(struct workset *set)
+{
+	size_t kept = 0;
+
+	set->pages = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		struct workset_run *last = &set->runs[kept ? kept - 1 : 0], *run = &set->runs[i];
+		uint64_t last_end = last->vaddr + last->nr_pages * WIRE_PAGE;
+		uint64_t end = run->vaddr + run->nr_pages * WIRE_PAGE;
+
+		if (!kept || last->object != run->object || run->vaddr > last_end)
+			set->runs[kept++] = *run;
+		else if (end > last_end)
+			last->nr_pages = (end - last->vaddr) / WIRE_PAGE;
+	}
+	set->count = kept;
+	for (size_t i = 0; i < kept; i++)
+		set->pages += set->runs[i].nr_pages;
+}
+
+int workset_first(const struct workset *set, uint64_t max_pages, uint64_t around,
+		  struct workset *out)
+{
+	uint64_t pages = 0;
+
+	*out = (struct workset){ .runs = calloc(set->count + 1, sizeof(*out->runs)) };
+	if (!out->runs)
+		return -ENOMEM;
+	out->room = set->count + 1;
+	for (size_t i = 0; i < set->count && pages < max_pages; i++) {
+		struct workset_run run = set->runs[i];
+		uint64_t end = run.vaddr + run.nr_pages * WIRE_PAGE;
+
+		pages += run.nr_pages;
+		run.vaddr &= ~(around - 1);
+		end = (end + around - 1) & ~(around - 1);
+		run.nr_pages = (end - run.vaddr) / WIRE_PAGE;
+		out->runs[out->count++] = run;
+	}
+	qsort(out->runs, out->count, sizeof(*out->runs), compare_runs);
+	join_runs(out);
+	return 0;
+}
+
 static bool is_sane(const LazyWorkingSetEntry *entry)
 {
 	return entry->n_vaddr == entry->n_object && entry->n_vaddr == entry->n_nr_pages &&

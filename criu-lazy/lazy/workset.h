@@ -33,6 +33,12 @@ int workset_load(struct image_dir *images, struct workset *out);
 /* Logged. */
 int workset_save(const struct workset *set, struct image_dir *images);
 void workset_fini(struct workset *set);
+/*
+ * What to have in place before a task runs: the first max_pages, in order of place, joined, and
+ * rounded to `around` bytes (a power of two), since the next time is never quite the same. -ENOMEM.
+ */
+int workset_first(const struct workset *set, uint64_t max_pages, uint64_t around,
+		  struct workset *out);
 /* A page was touched. Out of memory, or of bounds: forgotten. */
 void workset_add(struct workset *set, uint64_t object, uint64_t vaddr, uint64_t nr_pages);
 
