@@ -5,10 +5,13 @@ What the peer cannot do alone (dump and restore by itself) is not asked of it, a
 """
 import os
 import pathlib
+import shutil
+import socket
+import subprocess
 
 import pytest
-from harness import paths
-from harness.victim import Failure, metadata, names
+from harness import certificates, paths, proc
+from harness.victim import Failure, metadata, names, wait_for
 
 PEER = os.environ.get("CRIU_LAZY_PEER")
 if not PEER:
@@ -70,3 +73,106 @@ def test_peer_to_us(name, mode, victim, program):
 def test_us_to_peer(name, mode, victim, program):
     need_able_peer(name)
     cross(name, paths.BINARY, PEER, mode, victim, program)
+
+
+# ---- memory that follows, to a pid namespace of its own -------------------------------------------
+
+PIPE_MAX = pathlib.Path("/proc/sys/fs/pipe-max-size")
+
+
+@pytest.fixture
+def big_pipes():
+    """The peer keeps pages in pipes, which must be larger than the default allows."""
+    before = PIPE_MAX.read_text()
+    try:
+        PIPE_MAX.write_text(str(64 << 20))
+    except OSError as error:
+        pytest.skip(f"the peer's page server needs a larger fs.pipe-max-size: {error}")
+    yield
+    PIPE_MAX.write_text(before)
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return str(listening.getsockname()[1])
+
+
+class Destination:
+    """A pid namespace, so that the pids are free there."""
+
+    def __enter__(self):
+        self.holder = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "1000"],
+            stdin=subprocess.DEVNULL)
+        init = wait_for(lambda: proc.children(self.holder.pid), 10, "pid namespace")[0]
+        wait_for(lambda: proc.read(f"/proc/{init}/comm").strip() == "sleep", 10, "its init")
+        self.words = ["nsenter", f"--pid=/proc/{init}/ns/pid", f"--mount=/proc/{init}/ns/mnt"]
+        return self
+
+    def __exit__(self, *unused):
+        self.holder.kill()
+        self.holder.wait()
+
+
+def start(said, *words, **kwargs):
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, **kwargs)
+
+
+def dump_and_serve(source, subject, images, server, said):
+    ready, status = os.pipe()
+    dump = start(said, source, "dump", "-t", str(subject.pid), "-D", images, "-v4", "-o",
+                 "dump.log", "--lazy-pages", "--status-fd", str(status), *server,
+                 pass_fds=[status])
+    os.close(status)
+    said = os.read(ready, 1)
+    os.close(ready)
+    if not said:
+        raise Failure(f"dump ended with {dump.wait()}")
+    return dump
+
+
+def move(source, target, subject, program, words=()):
+    """Dump with --lazy-pages by one, daemon and restore by the other."""
+    images, daemon, dump = program.images, None, None
+    server = ["--address", "127.0.0.1", "--port", free_port(), *words]
+    with open(program.directory / "said", "wb") as said, Destination() as there:
+        try:
+            dump = dump_and_serve(source, subject, images, server, said)
+            daemon = start(said, *there.words, target, "lazy-pages", "--page-server", "-D", images,
+                           "-v4", "-o", "lazy-pages.log", *server)
+            wait_for(lambda: (images / "lazy-pages.socket").exists() or daemon.poll() is not None,
+                     20, "lazy-pages.socket")
+            restore = start(said, *there.words, target, "restore", "-D", images, "-v4", "-o",
+                            "restore.log", "-d", "--lazy-pages")
+            if restore.wait(30):
+                raise Failure("the restore failed")
+            subject.path("go").touch()
+            assert wait_for(subject.result, 30, "result") == "ok"
+            assert [daemon.wait(30), dump.wait(30)] == [0, 0]
+            subject.reap_killed()
+        finally:
+            for process in (daemon, dump):
+                if process and process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+
+def pair(which):
+    return {"us to peer": (paths.BINARY, PEER), "peer to us": (PEER, paths.BINARY)}[which]
+
+
+@pytest.mark.parametrize("which", ["us to peer", "peer to us"])
+@pytest.mark.parametrize("name", ["mem_private", "mem_guard", "thread_many"])
+def test_memory_follows(name, which, victim, program, big_pipes):
+    need_able_peer(name)
+    move(*pair(which), victim(name), program)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command")
+@pytest.mark.parametrize("which", ["us to peer", "peer to us"])
+def test_memory_follows_over_tls(which, victim, program, big_pipes, tmp_path):
+    certificates.new_authority(tmp_path, "ca")
+    words = ["--tls", "--tls-no-cn-verify", "--tls-cacert", str(tmp_path / "ca.pem"),
+             *certificates.new_certificate(tmp_path, "ca", "one", ["127.0.0.1"])]
+    move(*pair(which), victim("mem_private"), program, words)

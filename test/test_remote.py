@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import paths
+from harness import certificates, paths
 from harness.victim import Failure, wait_for
 
 PORT = "7777"
@@ -253,25 +253,9 @@ def test_source_is_killed(hosts):
     assert hosts.read("v.result") in (None, "ok")
 
 
-def openssl(directory, *words):
-    subprocess.run(["openssl", *words], cwd=directory, check=True, timeout=30,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def new_authority(directory, name):
-    openssl(directory, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-            f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
-
-
 def new_certificate(directory, authority, name):
-    """The options that name a certificate of that authority for both addresses."""
-    openssl(directory, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout",
-            f"{name}.key", "-out", f"{name}.csr")
-    (directory / f"{name}.ext").write_text(f"subjectAltName=IP:{SOURCE_IP},IP:{TARGET_IP}\n")
-    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey",
-            f"{authority}.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext",
-            "-out", f"{name}.pem")
-    return f"--tls-cert {directory}/{name}.pem --tls-key {directory}/{name}.key"
+    return " ".join(certificates.new_certificate(directory, authority, name,
+                                                 [SOURCE_IP, TARGET_IP]))
 
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command")
@@ -279,7 +263,7 @@ needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no opens
 
 @needs_openssl
 def test_moves_over_tls(hosts, tmp_path):
-    new_authority(tmp_path, "ca")
+    certificates.new_authority(tmp_path, "ca")
     ca = f"--tls --tls-cacert {tmp_path}/ca.pem "
     hosts.begin("mem_private", source=ca + new_certificate(tmp_path, "ca", "source"),
                 target=ca + new_certificate(tmp_path, "ca", "target"))
@@ -289,8 +273,8 @@ def test_moves_over_tls(hosts, tmp_path):
 @needs_openssl
 def test_stranger_gets_no_page(hosts, tmp_path):
     """A certificate that another authority signed is refused, by both sides."""
-    new_authority(tmp_path, "ca")
-    new_authority(tmp_path, "other")
+    certificates.new_authority(tmp_path, "ca")
+    certificates.new_authority(tmp_path, "other")
     hosts.begin("mem_private", source=f"--tls --tls-cacert {tmp_path}/ca.pem "
                 + new_certificate(tmp_path, "ca", "source"),
                 target=f"--tls --tls-cacert {tmp_path}/other.pem --source-timeout 1 "

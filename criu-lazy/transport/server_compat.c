@@ -41,8 +41,14 @@ static int serve_get(struct connection *connection, const struct wire_record *ge
 	atomic_fetch_add(&server->demand_pages, answer.nr_pages);
 	struct iovec parts[] = { { &answer, sizeof(answer) },
 				 { buf, answer.nr_pages * WIRE_PAGE } };
+	int ret;
 
-	return channel_write(connection->channel, parts, 2, SERVER_STALL_MS);
+	if (!channel_is_tls(connection->channel))
+		return channel_write(connection->channel, parts, 2, SERVER_STALL_MS);
+	/* CRIU's client polls the socket before it reads the pages: they must not be in the TLS
+	 * record that it has read the header of. */
+	ret = channel_write(connection->channel, parts, 1, SERVER_STALL_MS);
+	return ret ? ret : channel_write(connection->channel, parts + 1, 1, SERVER_STALL_MS);
 }
 
 static int serve_record(struct connection *connection, const struct wire_record *record,
@@ -67,8 +73,7 @@ static bool may_ask(const struct connection *connection)
 			connection->server->listen_fd < 0;
 
 	return channel_is_local(connection->channel) || channel_is_tls(connection->channel) ||
-	       is_given ||
-	       connection->server->params.opts->allow_compat;
+	       is_given || connection->server->params.opts->allow_compat;
 }
 
 static void count_client(struct server *server, int busy, int done)
