@@ -269,6 +269,40 @@ def test_ended_before_the_tree_runs_there(ends, victim, tmp_path, number):
     wait_for(lambda: not left_in_tmp() - before, 10, "removed directories")
 
 
+STRANGER = """
+import socket, struct, sys
+with socket.create_connection((sys.argv[1], 7799), 5) as link:
+    link.settimeout(15)
+    link.sendall(struct.pack("<IIQQQ", 7, 0, 1, int(sys.argv[3], 16), int(sys.argv[2])))
+    try:
+        print(len(link.recv(100)))
+    except ConnectionError:
+        print(0)
+"""
+
+
+def test_stranger_gets_no_page(ends, victim, tmp_path):
+    """CRIU's protocol has no token, so it is not spoken with other hosts."""
+    script = tmp_path / "slow"
+    script.write_text("#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" = pre-resume ] || exit 0\n"
+                      f"touch {tmp_path}/made; sleep 2\n")
+    script.chmod(0o755)
+    subject = victim("mem_private")
+    stack = re.search(r"([0-9a-f]+) rw-p .*\[stack\]", proc.read(f"/proc/{subject.pid}/maps"))[1]
+    running = ends.start(subject.pid, "--port", "7799", "--remote-option",
+                         f"action-script={script}")
+    wait_for((tmp_path / "made").exists, 20, "tree at the destination")
+    got = subprocess.run(
+        ["nsenter", f"--net=/run/netns/{ends.target}", sys.executable, "-c", STRANGER, SOURCE_IP,
+         str(subject.pid), f"{int(stack, 16) - 4096:x}"], capture_output=True, text=True,
+        timeout=30, check=True)
+    assert got.stdout == "0\n"
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    subject.reap_killed()
+    end_there(subject)
+
+
 @pytest.mark.parametrize("args, text", [
     (["-t", "1"], "--to HOST"),
     (["--to", "h"], "-t PID"),
