@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -115,18 +116,25 @@ static int check_head(const struct image *img, const GhostFileEntry *entry)
 	}
 }
 
-/* A directory takes its own name if it can: it cannot be linked there later. */
+/*
+ * A directory takes its own name if it can: it cannot be linked there later. Other restores, which
+ * may have our pid in another namespace, put ghosts into the same directory.
+ */
 static int choose_path(struct ghost *ghost)
 {
 	size_t dir = (size_t)(strrchr(ghost->name, '/') - ghost->name);
+	uint64_t token;
 	struct stat st;
 	int len;
+
+	if (getrandom(&token, sizeof(token), 0) != sizeof(token))
+		return log_errno("ghost %u: random bytes", ghost->id);
 
 	if (S_ISDIR(ghost->entry->mode) && lstat(ghost->name, &st) && errno == ENOENT)
 		len = asprintf(&ghost->path, "%s", ghost->name);
 	else
-		len = asprintf(&ghost->path, "%.*s/cl-ghost.%d.%x", (int)dir, ghost->name, getpid(),
-			       ghost->id);
+		len = asprintf(&ghost->path, "%.*s/cl-ghost.%" PRIx64 ".%x", (int)dir, ghost->name,
+			       token, ghost->id);
 	if (len < 0) {
 		ghost->path = NULL;
 		return log_ret(-ENOMEM, "ghost %u", ghost->id);
