@@ -38,7 +38,7 @@ static inline struct victim victim_start(int (*fn)(int in, int out))
 	check(victim.pid >= 0);
 	if (!victim.pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(20);
+		alarm(100); /* the machine may be busy */
 		close(down[1]);
 		close(up[0]);
 		_exit(fn(down[0], up[1]));
