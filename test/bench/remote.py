@@ -119,5 +119,25 @@ def serving_dump(tool, pid, images, extra=()):
             proc.wait()
 
 
+def openssl(where, *words):
+    subprocess.run(["openssl", *words], cwd=where, check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+
+
+def certificates(where):
+    """An authority and a certificate for each side; words for the source and for the destination."""
+    openssl(where, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bench",
+            "-keyout", "ca.key", "-out", "ca.pem")  # fmt: skip
+    sides = []
+    for name in (SOURCE_ADDRESS, TARGET_ADDRESS):
+        openssl(where, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")  # fmt: skip
+        openssl(where, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-days", "2", "-out", f"{name}.pem")  # fmt: skip
+        sides.append(["--tls", "--tls-no-cn-verify", "--tls-cacert", f"{where}/ca.pem",
+                      "--tls-cert", f"{where}/{name}.pem", "--tls-key", f"{where}/{name}.key"])  # fmt: skip
+    return sides
+
+
 def daemon_words(extra=()):
     return ["--page-server", "--address", SOURCE_ADDRESS, "--port", str(PORT), *extra]
