@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lazy/uffd.h"
+#include "util/priority.h"
 
 enum { SPIN_ROUNDS = 2000 };
 
@@ -59,6 +60,7 @@ static void *copier_main(void *arg)
 {
 	struct copier *copier = arg;
 
+	priority_bulk();
 	while (wait_for_job(copier) == COPIER_POSTED) {
 		int posted = COPIER_POSTED;
 

@@ -20,7 +20,6 @@
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
 #include "util/log.h"
-#include "util/priority.h"
 
 #define NS_PER_SEC	1000000000ull
 #define REPORT_EVERY_NS 200000000ull
@@ -214,7 +213,6 @@ static bool is_finished(struct lazyd *lazyd)
 
 int engine_run(struct lazyd *lazyd)
 {
-	priority_quick();
 	for (;;) {
 		struct timespec timeout = { 0 };
 		uint64_t wait;
