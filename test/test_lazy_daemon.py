@@ -59,7 +59,24 @@ def test_killed_at_random_moments(victim):
     chance = random.Random(7)
     for seed in range(25):
         args = ["-s", seed, "-t", 1 + seed % 6, "-n", 1500, "-k", chance.randrange(40000)]
-        torture(*args, *(["-S"] if victim == "supervisor" else []))
+        torture(*args, *(["-S"] if victim == "supervisor" else ["-L", "kill"]))
+
+
+@pytest.mark.parametrize("source", ["images", "elsewhere"])
+@pytest.mark.parametrize("policy", ["restart", "hold"])
+def test_another_daemon_takes_over(policy, source):
+    """The task must not notice but by waiting, whenever and however often its daemon is killed."""
+    chance = random.Random(f"{policy} {source}")
+    for seed in range(10):
+        torture("-s", seed, "-t", 1 + seed % 6, "-n", 800, "-k", chance.randrange(30000),
+                "-K", 1 + seed % 3, "-L", policy, *(["-r"] if source == "elsewhere" else []))
+
+
+def test_a_daemon_that_dies_all_the_time_is_not_followed_for_ever():
+    done = subprocess.run([TORTURE, "-s", "5", "-n", "3000", "-m", "64", "-k", "20000", "-K", "9"],
+                          capture_output=True, text=True, timeout=80)
+    assert "WRONG" not in done.stderr, done.stderr
+    assert done.returncode in (0, 4), done.stderr
 
 
 class Daemon:

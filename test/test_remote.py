@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -125,6 +126,38 @@ def hosts(tmp_path, nothing_left):
 def test_moves(hosts, name):
     hosts.begin(name)
     hosts.check_moved()
+
+
+def descendants(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as children:
+            for child in children.read().split():
+                yield int(child)
+                yield from descendants(int(child))
+
+
+def daemon_below(pid):
+    """The serving one: the supervisor's child."""
+    for each in descendants(pid):
+        with open(f"/proc/{each}/stat") as stat:
+            name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
+        if name == "lazy-pages" and rest.split()[0] not in "ZX":
+            with open(f"/proc/{rest.split()[1]}/comm") as parent:
+                if parent.read().strip() == "lazy-supervisor":
+                    return each
+    return None
+
+
+def test_daemon_is_killed(hosts):
+    """Another one takes over what is owed, more than once, and is the same client to the source."""
+    target = hosts.begin("mem_private", source="--max-bandwidth 2M --compress none", go="")
+    wait_for(lambda: hosts.path("restore.rc").exists(), 20, "restore")
+    for _ in range(3):
+        time.sleep(0.4)
+        os.kill(daemon_below(target.pid), signal.SIGKILL)
+    hosts.path("v.go").touch()
+    hosts.check_moved(60)
+    assert hosts.read("images/lazy.log").count("has taken over") == 3
 
 
 def test_link_is_cut(hosts):

@@ -439,9 +439,14 @@ static int wait_for_daemon(int pidfd, bool is_parent)
 	return status;
 }
 
+/* Somebody is owed pages, or may be about to say hello. */
 static bool is_anybody_owed(void)
 {
+	const struct journal_commit *last = journal_last(self.journal);
 	uint32_t nr_used = atomic_load(&self.journal->nr_used);
+
+	if (!last->nr_tasks || last->nr_hellos + last->nr_lost < last->nr_tasks)
+		return true;
 
 	for (uint32_t i = 0; i < nr_used; i++) {
 		const struct journal_slot *slot = &self.journal->slots[i];
@@ -560,11 +565,11 @@ int supervisor_split(struct lazyd *lazyd)
 	forget_closed(lazyd->opts->status_fd);
 	sigprocmask(SIG_SETMASK, NULL, &self.daemon_mask);
 	watch_signals();
+	prctl(PR_SET_NAME, "lazy-supervisor");
 	for (;;) {
 		pid = run_daemon(&status);
 		if (pid == 0)
 			return 0;
-		prctl(PR_SET_NAME, "lazy-supervisor");
 		if (pid < 0 || !is_to_go_on(status))
 			leave(status);
 		lazyd->journal->generation++;

@@ -11,11 +11,10 @@
  * until the task was ended.
  *
  * -k: the daemon is killed (-S: its supervisor) after that time, -K times. With -L restart the task
- *     must not notice; with -L kill it must be dead or right, and 0 says that it was.
- * -r: pages are at a source elsewhere: a page server on this host.
- * -q: threads only read, now and then; what the longest read took is said.
- * -M: one thread moves memory to and fro while another one forks.
- * -R: a thread drops and removes parts of the shared segment.
+ *     must not notice, with -L hold but wait; with -L kill it must be dead or right, and 0 says
+ * that it was. -r: pages are at a source elsewhere: a page server on this host. -q: threads only
+ * read, now and then; what the longest read took is said. -M: one thread moves memory to and fro
+ * while another one forks. -R: a thread drops and removes parts of the shared segment.
  *
  * Each thread owns a slice of pages and a spare place as large, between which it moves them; so
  * what a page must hold is known without locks.
@@ -43,6 +42,7 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "lazy/control.h"
 #include "lazy/lazyd.h"
 #include "lazy/protocol.h"
 #include "mem/pagemap_flags.h"
@@ -625,7 +625,7 @@ static int run_task(void)
 	ret = say_hello();
 	if (ret) {
 		fprintf(stderr, "hello: %s\n", strerror(-ret));
-		if (policy == DAEMON_LOSS_RESTART)
+		if (policy != DAEMON_LOSS_KILL)
 			return ENDED;
 		return ret == -ECONNRESET || ret == -ECONNREFUSED || ret == -ENOENT ? 0 : BROKEN;
 	}
@@ -745,6 +745,19 @@ static pid_t only_child(pid_t pid)
 	return child;
 }
 
+/* As `criu-lazy lazy-pages` does where a daemon has died. */
+static void end_hold(void)
+{
+	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	usleep(100000);
+	if (dir_fd < 0)
+		die("directory");
+	if (control_resume(dir_fd) && getenv("VERBOSE"))
+		fprintf(stderr, "nothing is held\n"); /* all was there when it was killed */
+	close(dir_fd);
+}
+
 /* Each daemon that comes is killed in its turn, at a random moment of its life. */
 static void kill_daemons(pid_t supervisor, bool kill_supervisor, long after, int kills)
 {
@@ -760,6 +773,8 @@ static void kill_daemons(pid_t supervisor, bool kill_supervisor, long after, int
 			continue;
 		kill(pid, SIGKILL);
 		last = pid;
+		if (policy == DAEMON_LOSS_HOLD && !kill_supervisor)
+			end_hold();
 	}
 }
 
@@ -845,7 +860,7 @@ int main(int argc, char **argv)
 	was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	code = WIFEXITED(status) ? WEXITSTATUS(status) : BROKEN;
 	if (kill_after >= 0 && was_killed)
-		code = policy == DAEMON_LOSS_RESTART && !kill_supervisor ? ENDED : 0;
+		code = policy != DAEMON_LOSS_KILL && !kill_supervisor ? ENDED : 0;
 	if (WIFSIGNALED(status) && kill_after < 0)
 		fprintf(stderr, "the task was killed by signal %d\n", WTERMSIG(status));
 	if (waitpid(supervisor, &status, 0) != supervisor || (status && kill_after < 0)) {
