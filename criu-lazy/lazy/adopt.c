@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lazy/ending.h"
 #include "lazy/engine.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
@@ -169,7 +170,7 @@ static void consider_uffd(struct lazyd *lazyd, int fd)
 	} else if (!duplicate) {
 		log_err("an address space that was forked cannot be followed: it is ended");
 		lazyd->error = lazyd->error ? lazyd->error : -ESRCH;
-		supervisor_bury(fd);
+		ending_of_one(fd, lazyd->has_poison);
 	} else {
 		log_ret(duplicate, "userfaultfd %d: whose it is cannot be asked; it is kept", fd);
 	}

@@ -27,7 +27,5 @@ void supervisor_replace(struct lazyd *lazyd);
 
 /* In a daemon that follows another one. Is it the supervisor's, or was there before both? */
 bool supervisor_keeps(int fd);
-/* Nobody knows what this address space is owed: waits until it is gone, or poisons all of it. */
-void supervisor_bury(int uffd);
 
 #endif

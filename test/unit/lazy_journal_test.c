@@ -28,7 +28,8 @@ enum {
 	LIFE_US = 600,
 	MESSAGES = 8,
 	DELIVERIES = 3,
-	BATCHES_MAX = 1 << 16
+	BATCHES_MAX = 1 << 14,
+	LIFE_BATCHES = 1000
 };
 
 /* Shared with those who are killed: batch << 32 | how many of its messages were handed over. */
@@ -232,7 +233,7 @@ static void work(struct lazyd *lazyd)
 {
 	struct journal_inbox *inbox = &lazyd->journal->inbox;
 
-	for (;;) {
+	for (int life = 0; life < LIFE_BATCHES; life++) {
 		uint64_t batch = atomic_load(&inbox->batch) + 1;
 		struct space *space;
 		struct plan plan;
@@ -249,6 +250,8 @@ static void work(struct lazyd *lazyd)
 		memset(inbox->msgs, 0, (size_t)plan.count * sizeof(inbox->msgs[0]));
 		deliver(lazyd, &plan);
 	}
+	for (;;)
+		pause();
 }
 
 static void begin(struct lazyd *lazyd)
