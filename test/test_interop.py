@@ -21,6 +21,7 @@ PEER = pathlib.Path(PEER)
 
 # Victims that ask for what the images of others cannot hold, with what that is.
 OURS_ALONE = {
+    "mem_shared_part": "pages beyond all mappings of a segment",
     "task_attributes": "affinity, slack, I/O priority",
     "thread_attrs": "affinity, slack of each thread",
 }

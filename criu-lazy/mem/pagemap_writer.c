@@ -46,7 +46,12 @@ static int write_entry(struct pagemap_writer *writer)
 
 int pagemap_writer_add(struct pagemap_writer *writer, uint64_t start, uint64_t end, uint32_t flags)
 {
-	if (writer->end == start && writer->flags == flags) {
+	if (start < writer->boundary && end > writer->boundary) {
+		int ret = pagemap_writer_add(writer, start, writer->boundary, flags);
+
+		return ret ? ret : pagemap_writer_add(writer, writer->boundary, end, flags);
+	}
+	if (writer->end == start && writer->flags == flags && start != writer->boundary) {
 		writer->end = end;
 		return 0;
 	}

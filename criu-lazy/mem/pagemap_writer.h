@@ -16,6 +16,7 @@ struct pagemap_writer {
 	struct push_list *list;
 	uint64_t start, end; /* of the entry not yet written; equal: none */
 	uint32_t flags;
+	uint64_t boundary; /* no entry reaches across; 0: none. May be set after begin. */
 };
 /* push: where entries go instead of a file, or NULL. */
 int pagemap_writer_begin(struct image_dir *images, struct page_push *push, enum image_kind kind,

@@ -110,13 +110,37 @@ static int find_data(int fd, const struct stat *st, struct run_list *list)
 	return find_tmpfs_data(fd, (uint64_t)st->st_size, list);
 }
 
+/* Of all tasks' mappings of the file. */
+static uint64_t mapped_end(const struct shmem_registry *registry, const struct stat *st)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < registry->nr_tasks; i++) {
+		const struct proc_vmas *vmas = &registry->tasks[i].vmas;
+
+		for (size_t j = 0; j < vmas->count; j++) {
+			const struct proc_vma *vma = &vmas->items[j];
+
+			if (vma->dev == st->st_dev && vma->ino == st->st_ino &&
+			    vma->pgoff + (vma->end - vma->start) > end)
+				end = vma->pgoff + (vma->end - vma->start);
+		}
+	}
+	return end;
+}
+
+/*
+ * CRIU makes an anonymous segment as large as its mappings, and gets an entry that begins inside
+ * and ends outside wrong as a whole; one that is all outside it leaves alone.
+ */
 static int write_pagemap(struct dump *dump, uint32_t shmid, uint32_t pages_id,
-			 const struct run_list *list)
+			 const struct stat *st, const struct run_list *list)
 {
 	struct pagemap_writer writer = { 0 };
 	int ret = pagemap_writer_begin(dump->images, dump->push, IMG_SHMEM_PAGEMAP, shmid, pages_id,
 				       &writer);
 
+	writer.boundary = mapped_end(dump->shmem, st);
 	for (size_t i = 0; !ret && i < list->count; i++)
 		ret = pagemap_writer_add(&writer, list->items[i].start, list->items[i].end,
 					 PE_PRESENT);
@@ -158,7 +182,7 @@ static int dump_content(struct dump *dump, uint32_t shmid, int fd, const struct 
 	if (ret)
 		log_ret(ret, "shared segment %u: find its pages", shmid);
 	if (!ret)
-		ret = write_pagemap(dump, shmid, pages_id, &list);
+		ret = write_pagemap(dump, shmid, pages_id, st, &list);
 	if (!ret)
 		ret = write_pages(dump, shmid, pages_id, fd, st, &list);
 	if (!ret) {
