@@ -11,7 +11,8 @@ DESTDIR ?=
 CC = gcc
 # make V=1 shows whole command lines.
 Q := $(if $(V),,@)
-PROTOC_C ?= protoc-c
+# protoc-c alone works too, but newer ones warn of it.
+PROTOC_C := $(if $(shell command -v protoc-gen-c),$(if $(shell command -v protoc),protoc,protoc-c),protoc-c)
 ARCH := $(shell uname -m | sed 's/arm64/aarch64/')
 
 PKGS := libprotobuf-c libnl-3.0 libnl-route-3.0 libcap libbsd liblz4
