@@ -41,8 +41,8 @@ class Start:
         self.program.restore("remote")
         self.subject.finish()
         self.program.end_daemon()
-        text = (self.program.images / "lazy-pages-stats.json").read_text()
-        return json.loads(text)["demand_faults"]
+        self.figures = json.loads((self.program.images / "lazy-pages-stats.json").read_text())
+        return self.figures["demand_faults"]
 
 
 @pytest.fixture(params=["local", "remote"])
@@ -70,6 +70,16 @@ def test_recording_again_is_complete(start):
     first = start.again("--record-working-set")
     assert start.again("--record-working-set") > 0.9 * first
     assert start.again() <= first / 10
+
+
+def test_modes(start):
+    """Demand only, background, working set and then background."""
+    first = start.again("--record-working-set")
+    assert start.again("--memory-mode", "demand") > 0.9 * TOUCHES
+    assert start.figures["pages"]["background"] == start.figures["pages"]["working_set"] == 0
+    start.again("--memory-mode", "background")
+    assert start.figures["pages"]["working_set"] == 0
+    assert start.again("--memory-mode", "working-set") <= first / 10
 
 
 def message(objects, addresses, counts):

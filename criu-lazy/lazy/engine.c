@@ -114,12 +114,13 @@ static void poll_once(struct lazyd *lazyd, const struct timespec *timeout)
 	}
 }
 
-static bool is_settled(struct space *space)
+static bool is_settled(const struct lazyd *lazyd, struct space *space)
 {
+	bool is_swept = space->is_swept || lazyd->opts->memory_mode == MEMORY_MODE_DEMAND;
+
 	if (space->is_arming)
 		return false;
-	return space->is_gone ||
-	       (space->is_swept && !space->nr_parked && owed_is_empty(&space->owed));
+	return space->is_gone || (is_swept && !space->nr_parked && owed_is_empty(&space->owed));
 }
 
 /* Ends what is settled, retries what was parked. When to look again, in ns from now. */
@@ -133,7 +134,7 @@ static uint64_t tend_spaces(struct lazyd *lazyd)
 	TAILQ_FOREACH_SAFE (space, &lazyd->spaces, link, next) {
 		if (space->nr_parked)
 			fill_parked(lazyd, space);
-		if (is_settled(space)) {
+		if (is_settled(lazyd, space)) {
 			lazyd->any_complete |= !space->is_gone;
 			space_end(lazyd, space);
 			lazyd->stats.complete = lazy_now();

@@ -588,6 +588,10 @@ bool fill_may_run_ahead(const struct lazyd *lazyd)
 	uint64_t last =
 		lazyd->last_fault > lazyd->stats.start ? lazyd->last_fault : lazyd->stats.start;
 
+	if (lazyd->opts->memory_mode == MEMORY_MODE_DEMAND)
+		return false;
+	if (lazyd->opts->record_working_set && !lazyd->stats.start)
+		return false; /* no task is here yet */
 	return !lazyd->opts->record_working_set || lazy_now() - last > RECORD_QUIET_NS;
 }
 

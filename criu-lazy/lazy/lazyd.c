@@ -314,6 +314,7 @@ static void serve(struct lazyd *lazyd)
 	protect_self();
 	/* What is brought ahead would not be recorded. */
 	if (!ret && !lazyd->opts->record_working_set &&
+	    lazyd->opts->memory_mode == MEMORY_MODE_WORKING_SET &&
 	    workset_load(lazyd->images, &lazyd->workset))
 		log_warn("lazy-working-set.img: not used");
 	if (!ret)

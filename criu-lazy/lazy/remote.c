@@ -489,7 +489,7 @@ void remote_fault(struct lazyd *lazyd, struct lazy_source *source, uint64_t imag
 	struct landing *landing = lazy_source_landing(source);
 	struct landing_run region = { image / HOT_REGION * HOT_REGION, HOT_REGION / LAZY_PAGE };
 
-	if (!remote || !landing || !remote->is_pushing ||
+	if (!remote || !landing || !remote->is_pushing || !fill_may_run_ahead(lazyd) ||
 	    !hot_fault(&remote->hot, landing_object(landing), image))
 		return;
 	log_debug("source: faults are dense at 0x%" PRIx64 " of %" PRIu64, region.vaddr,

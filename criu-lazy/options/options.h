@@ -32,6 +32,9 @@ struct stage_hook {
 /* What happens to tasks that still owe pages when the lazy-pages daemon dies. */
 enum daemon_loss { DAEMON_LOSS_RESTART, DAEMON_LOSS_HOLD, DAEMON_LOSS_KILL };
 
+/* --memory-mode: what is brought without being asked for. */
+enum memory_mode { MEMORY_MODE_WORKING_SET, MEMORY_MODE_BACKGROUND, MEMORY_MODE_DEMAND };
+
 /* --compress: pages on their way to another host */
 enum compress_mode { COMPRESS_AUTO, COMPRESS_LZ4, COMPRESS_NONE };
 
@@ -84,6 +87,7 @@ struct options {
 	unsigned int empty_ns;		 /* CLONE_NEW* mask */
 	const struct stage_hook *hook;	 /* borrowed; NULL: nobody asked */
 	enum daemon_loss on_daemon_loss; /* --on-daemon-loss */
+	enum memory_mode memory_mode;	 /* --memory-mode */
 	bool recover;			 /* --recover: tell a running daemon */
 	bool record_working_set;	 /* --record-working-set */
 	unsigned int source_timeout;	 /* --source-timeout: seconds; 300 */

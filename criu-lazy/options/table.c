@@ -92,6 +92,9 @@ const struct option_spec option_table[] = {
 	FLAG(LAZY, 0, "recover", recover,
 	     HELP("lazy-pages: tell the running daemon that its source is at --address and "
 		  "--port")),
+	CALL(LAZY, 0, "memory-mode", REQUIRED, "MODE", apply_memory_mode,
+	     HELP("what comes unasked: working-set (default: what was recorded, then all), "
+		  "background (all), demand (nothing)")),
 	FLAG(LAZY, 0, "record-working-set", record_working_set,
 	     HELP("write down what is touched first; the next lazy restore brings it first")),
 	VALUE(LAZY, 0, "source-timeout", UINT, source_timeout, "SECONDS",

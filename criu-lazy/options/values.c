@@ -202,6 +202,21 @@ int apply_on_daemon_loss(struct options *opts, const char *value)
 	return -EINVAL;
 }
 
+int apply_memory_mode(struct options *opts, const char *value)
+{
+	static const struct word modes[] = {
+		{ "working-set", MEMORY_MODE_WORKING_SET },
+		{ "background", MEMORY_MODE_BACKGROUND },
+		{ "demand", MEMORY_MODE_DEMAND },
+	};
+	unsigned int mode;
+	int ret = FIND_WORD(modes, value, strlen(value), &mode);
+
+	if (!ret)
+		opts->memory_mode = mode;
+	return ret;
+}
+
 int apply_compress(struct options *opts, const char *value)
 {
 	static const struct word modes[] = {

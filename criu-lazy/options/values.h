@@ -23,6 +23,7 @@ int apply_empty_ns(struct options *opts, const char *value);
 int apply_pre_dump_mode(struct options *opts, const char *value);
 int apply_file_validation(struct options *opts, const char *value);
 int apply_on_daemon_loss(struct options *opts, const char *value);
+int apply_memory_mode(struct options *opts, const char *value);
 int apply_compress(struct options *opts, const char *value);
 int apply_nothing(struct options *opts, const char *value);
 

@@ -27,23 +27,37 @@ static void fill(char *at, int task)
 		victim_fill(page_at(at, i), PAGE, 2 * i + task);
 }
 
+static void child(char *at, int up, int down)
+{
+	char byte = 0;
+
+	fill(at, 1);
+	require(write(up, &byte, 1) == 1, "tell that it is filled");
+	require(read(down, &byte, 1) == 1, "wait for the parent");
+	touch(at, 1);
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
-	char *at;
+	int up[2], down[2], status;
+	char *at, byte = 0;
 	pid_t pid;
-	int status;
 
 	victim_begin(argc, argv);
 	at = victim_map(AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	require(!pipe(up) && !pipe(down), "pipes");
 	pid = fork();
 	require(pid >= 0, "fork");
-	fill(at, !pid);
+	if (!pid)
+		child(at, up[1], down[0]);
+	fill(at, 0);
+	require(read(up[0], &byte, 1) == 1, "wait for the child");
 
 	victim_ready();
 
-	touch(at, !pid);
-	if (!pid)
-		_exit(0);
+	require(write(down[1], &byte, 1) == 1, "let the child go on");
+	touch(at, 0);
 	require(waitpid(pid, &status, 0) == pid && !status, "child: status 0x%x", status);
 	victim_pass();
 }
