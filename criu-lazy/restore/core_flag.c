@@ -22,7 +22,8 @@
 
 /* No areas, only headers and registers: some ten KiB. */
 #define CORE_FILTER "0"
-#define PLACE	    "/proc"
+/* A mount of its own wherever we run, in a chroot, too. */
+#define PLACE "/proc"
 
 /* The folders of an absolute pattern, in what will be our root. */
 static int make_folders(const char *pattern)
@@ -45,7 +46,7 @@ static int make_folders(const char *pattern)
 
 static int hide(const char *pattern)
 {
-	if (unshare(CLONE_NEWNS | CLONE_FS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (unshare(CLONE_NEWNS | CLONE_FS) || mount(NULL, PLACE, NULL, MS_PRIVATE, NULL) ||
 	    mount("core", PLACE, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0700") ||
 	    chdir(PLACE))
 		return -errno;
