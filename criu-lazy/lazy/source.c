@@ -2,6 +2,7 @@
 #include "lazy/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,17 @@
 
 #define WINDOW (2ull << 20)
 
+/* The kernel reads ahead of us while we copy: the engine, who serves faults, is not to wait for a
+ * disk where it can be helped. */
+enum { WINDOWS_AHEAD = 4 };
+
+enum window_flag { WINDOW_POPULATED = 1, WINDOW_ADVISED = 2 };
+
 struct mapped_file {
 	int fd; /* borrowed from the page source */
 	char *base;
 	uint64_t size;
-	uint8_t *windows; /* 1: populated */
+	uint8_t *windows; /* enum window_flag */
 };
 
 struct lazy_source {
@@ -177,14 +184,25 @@ uint64_t lazy_source_end(const struct lazy_source *source)
 }
 
 /* Page table entries made ahead: without them every copy takes the kernel's slow path. */
+static void read_ahead(struct mapped_file *file, uint64_t window)
+{
+	for (uint64_t i = window; i <= window + WINDOWS_AHEAD && i * WINDOW < file->size; i++) {
+		if (file->windows[i] & (WINDOW_ADVISED | WINDOW_POPULATED))
+			continue;
+		file->windows[i] |= WINDOW_ADVISED;
+		posix_fadvise(file->fd, (off_t)(i * WINDOW), WINDOW, POSIX_FADV_WILLNEED);
+	}
+}
+
 static void bring_near(struct mapped_file *file, uint64_t offset, uint64_t len)
 {
 	for (uint64_t at = offset / WINDOW * WINDOW; at < offset + len; at += WINDOW) {
 		uint64_t size = file->size - at < WINDOW ? file->size - at : WINDOW;
 
-		if (file->windows[at / WINDOW])
+		if (file->windows[at / WINDOW] & WINDOW_POPULATED)
 			continue;
-		file->windows[at / WINDOW] = 1;
+		read_ahead(file, at / WINDOW);
+		file->windows[at / WINDOW] |= WINDOW_POPULATED;
 		/* A failure shows again, with an address, when the page is copied. */
 		madvise(file->base + at, size, MADV_POPULATE_READ);
 	}
