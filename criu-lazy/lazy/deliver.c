@@ -14,6 +14,9 @@
 
 #define BACKOFF_MIN_NS 20000ull
 #define BACKOFF_MAX_NS 5000000ull
+#define INSIST_FROM_NS 160000ull /* of backoff */
+enum { REFUSALS_MAX = 2000 };	 /* about a second */
+#define INSIST_NS 100000ull
 
 void deliver_backoff(struct space *space)
 {
@@ -83,6 +86,42 @@ static int give_up_page(struct lazyd *lazyd, struct space *space, struct owed_ar
 	return 0;
 }
 
+static int copy_once(struct space *space, uint64_t at, const char *src, uint64_t len,
+		     uint64_t *done)
+{
+	return src ? uffd_copy(space->uffd, at, src, len, true, done)
+		   : uffd_zero(space->uffd, at, len, done);
+}
+
+bool deliver_is_pressed(const struct space *space)
+{
+	return space->backoff >= INSIST_FROM_NS;
+}
+
+/*
+ * The kernel refuses while a change of the address space is under way. A thread that makes one
+ * after the other leaves about a microsecond between two, once its last event has been read: after
+ * some failures that is waited for. A copy that succeeds has met no change that we do not know.
+ */
+static int copy_or_insist(struct space *space, uint64_t at, const char *src, uint64_t len,
+			  uint64_t *done)
+{
+	int ret = copy_once(space, at, src, len, done);
+	uint64_t until;
+
+	if (ret != -EAGAIN || *done || !deliver_is_pressed(space))
+		return ret;
+	until = lazy_now() + INSIST_NS;
+	while (ret == -EAGAIN && !*done && lazy_now() < until)
+		ret = copy_once(space, at, src, len, done);
+	return ret;
+}
+
+int deliver_zeros(struct space *space, uint64_t at, uint64_t len, uint64_t *done)
+{
+	return copy_or_insist(space, at, NULL, len, done);
+}
+
 /*
  * Copies [start, end), side by side in memory at src (NULL: zeros). Progress is settled as it is
  * made; 0 when all of it is, -EAGAIN when the rest must wait, -ESRCH when the space is gone.
@@ -97,8 +136,7 @@ static int copy_pieces(struct lazyd *lazyd, struct space *space, struct owed_are
 
 		if (len > end - at)
 			len = end - at;
-		ret = src ? uffd_copy(space->uffd, at, src + (at - start), len, true, &done)
-			  : uffd_zero(space->uffd, at, len, &done);
+		ret = copy_or_insist(space, at, src ? src + (at - start) : NULL, len, &done);
 		if (done)
 			deliver_account(lazyd, area, at, at + done, cause);
 		at += done;
@@ -296,12 +334,18 @@ bool deliver_went_well(struct lazyd *lazyd, struct space *space, int ret, uint64
 {
 	switch (ret) {
 	case 0:
-		space->backoff = 0;
+		space->nr_refusals = 0;
+		space->backoff = space->backoff > BACKOFF_MIN_NS ? space->backoff / 2 : 0;
 		race_calm(lazyd, space);
 		return true;
 	case -EINPROGRESS: /* from elsewhere; landing will tell */
 		return false;
 	case -EAGAIN:
+		/* Soon again, and insisting; unless who changes its memory does not get on. */
+		if (space->nr_refusals++ < REFUSALS_MAX && space->backoff > INSIST_FROM_NS)
+			space->backoff = INSIST_FROM_NS;
+		deliver_backoff(space);
+		return false;
 	case -ENOBUFS:
 	case -ENOMEM: /* the task's memory cgroup is full: demand goes on trying, bulk waits */
 		deliver_backoff(space);

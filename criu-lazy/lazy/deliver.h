@@ -25,6 +25,10 @@ int deliver_run(struct lazyd *lazyd, struct space *space, const struct owed_run 
 /* The same of what has just landed, which the caller releases; the source is asked for nothing. */
 int deliver_landed(struct lazyd *lazyd, struct space *space, const struct owed_run *run,
 		   enum lazy_cause cause);
+/* The kernel has refused for a while: a copy that succeeds should be a large one. */
+bool deliver_is_pressed(const struct space *space);
+/* Zeros for pages that are not owed, not huge ones: as uffd_zero(). */
+int deliver_zeros(struct space *space, uint64_t at, uint64_t len, uint64_t *done);
 /* Zeros for a huge page that is not owed. 0 or -errno of the copy. */
 int deliver_huge_zeros(struct lazyd *lazyd, struct space *space, const struct owed_area *area,
 		       uint64_t page);

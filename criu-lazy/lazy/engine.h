@@ -97,9 +97,10 @@ struct space {
 	bool has_absent, has_progress; /* this time around */
 	uint64_t born;		       /* ns */
 	uint64_t cursor;	       /* background: next address */
-	size_t prefetched;	       /* runs of the working set that are not waited for any more */
-	uint64_t hold;		       /* ns: no background before, after EAGAIN or ENOMEM */
-	uint64_t backoff;	       /* ns: grows while EAGAIN lasts */
+	size_t prefetched;	  /* runs of the working set that are not waited for any more */
+	uint64_t hold;		  /* ns: no background before, after EAGAIN or ENOMEM */
+	uint64_t backoff;	  /* ns: grows while EAGAIN lasts */
+	unsigned int nr_refusals; /* EAGAIN without a success between */
 	struct stream streams[SPACE_STREAMS];
 	uint64_t stream_clock;
 	struct blocked blocked;
@@ -139,11 +140,11 @@ struct lazyd {
 	int control_fd; /* -1: none */
 	struct watch listen_watch, signal_watch, supervisor_watch, control_watch;
 	struct journal *journal;
-	struct heap heap;    /* of areas and bits, shared with the supervisor too */
+	struct heap heap;      /* of areas and bits, shared with the supervisor too */
 	uint32_t nr_applied;   /* messages of the inbox */
 	uint64_t cookie;       /* of the last hello's socket that was settled */
 	int32_t cookie_status; /* its answer */
-	uint64_t features; /* UFFD_FEATURE_* in use */
+	uint64_t features;     /* UFFD_FEATURE_* in use */
 	bool has_poison, has_guard_scan;
 	TAILQ_HEAD(, space) spaces;
 	LIST_HEAD(, conn) conns;

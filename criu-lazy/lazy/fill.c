@@ -22,6 +22,7 @@
 #define NEAR_PIECE     (64ull << 10)
 #define QUIET_PIECE    (256ull << 10) /* no fault lately */
 #define BUSY_PIECE     (32ull << 10)
+#define PRESSED_PIECE  (256ull << 10) /* when copies hardly ever succeed */
 #define QUIET_AFTER_NS 1000000ull
 #define UNEXPLAINED_NS 100000000ull
 #define JOB_SPAN       (2ull << 20)
@@ -171,9 +172,9 @@ static int zero_page(struct lazyd *lazyd, struct space *space, const struct owed
 	if (area->kind == LAZY_RANGE_HUGETLB) {
 		ret = deliver_huge_zeros(lazyd, space, area, page);
 	} else {
-		ret = uffd_zero(space->uffd, page, len, &done);
+		ret = deliver_zeros(space, page, len, &done);
 		if (ret && !done && len > LAZY_PAGE) /* two areas for the kernel */
-			ret = uffd_zero(space->uffd, page, LAZY_PAGE, &done);
+			ret = deliver_zeros(space, page, LAZY_PAGE, &done);
 		ret = done ? 0 : ret;
 	}
 	if (!ret)
@@ -200,6 +201,8 @@ static int answer(struct lazyd *lazyd, struct space *space, struct owed_area *ar
 		return zero_page(lazyd, space, area, page, is_new);
 	if (is_new)
 		stats_demand(lazyd, space);
+	if (deliver_is_pressed(space) && area->page_size == LAZY_PAGE)
+		owed_area_run(area, page, PRESSED_PIECE, &run);
 	ret = deliver_run(lazyd, space, &run, CAUSE_DEMAND);
 	if (is_new && lazyd->opts->record_working_set)
 		workset_add(&lazyd->recorded, lazy_source_object(area->bits->source), run.image,
