@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -65,8 +66,8 @@ void control_close(struct lazyd *lazyd)
 	if (lazyd->control_fd < 0)
 		return;
 	unlinkat(lazyd->work_dir, CONTROL_SOCKET_NAME, 0);
-	close(lazyd->control_fd);
-	lazyd->control_fd = -1;
+	/* Its number is the supervisor's and of a daemon that may follow: it stays open. */
+	epoll_ctl(lazyd->epoll_fd, EPOLL_CTL_DEL, lazyd->control_fd, NULL);
 }
 
 static int obey(struct lazyd *lazyd, const char *words)

@@ -113,7 +113,8 @@ struct journal {
 	struct journal_segment segments[JOURNAL_SEGMENTS];
 	struct journal_mirror mirror;
 	/* The source: the same session for all daemons, and where it was told to be. */
-	_Atomic bool has_session, is_confirmed;
+	_Atomic bool has_session;
+	_Atomic bool is_finishing; /* all is here, and the source is being told */
 	uint8_t session[16];
 	_Atomic uint32_t place; /* which of the two; 0: as the options say, 1 or 2 */
 	struct {

@@ -226,6 +226,8 @@ static void take_counters(struct lazyd *lazyd)
 	lazyd->stats = mirror->stats;
 	lazyd->stats.tasks = NULL; /* was the dead one's memory */
 	lazyd->stats.nr_tasks = 0;
+	if (TAILQ_EMPTY(&lazyd->spaces) && lazyd->stats.start && !lazyd->stats.complete)
+		lazyd->stats.complete = lazy_now();
 }
 
 int rebuild(struct lazyd *lazyd, const struct rebuild_calls *calls)

@@ -24,7 +24,9 @@
 #define TEND_EVERY_NS  200000000ull
 #define DROPPED_ENOUGH 256u
 
-enum { FIRST_MS = 10000, FINISH_MS = 30000 };
+/* AGAIN: by a daemon that follows one that died as it told the source, which may have ended then.
+ */
+enum { FIRST_MS = 10000, FINISH_MS = 30000, FINISH_AGAIN_MS = 3000 };
 /* Delivered at once of what was pushed; a fault waits for no more. */
 enum { QUIET_PAGES = 32, BUSY_PAGES = 8 };
 
@@ -605,7 +607,8 @@ int remote_open(struct lazyd *lazyd)
 		return -ENOMEM;
 	lazyd->remote = remote;
 	ret = start_client(lazyd, remote);
-	/* One that follows another has tasks to serve, and a source that may be away for a while. */
+	/* One that follows another has tasks to serve, and a source that may be away for a while.
+	 */
 	if (!ret && !lazyd->journal->generation)
 		ret = client_wait_first(remote->client, FIRST_MS);
 	if (!ret)
@@ -623,7 +626,9 @@ void remote_close(struct lazyd *lazyd)
 	if (remote->client && !lazyd->error &&
 	    (lazyd->is_restored || (lazyd->any_complete && !lazyd->opts->awaits_restore)) &&
 	    !client_is_gone(remote->client))
-		client_finish(remote->client, FINISH_MS);
+		client_finish(remote->client, atomic_exchange(&lazyd->journal->is_finishing, true)
+						      ? FINISH_AGAIN_MS
+						      : FINISH_MS);
 	remote_figures(lazyd);
 	client_stop(remote->client);
 	tls_context_free(remote->tls);
