@@ -11,6 +11,7 @@ import time
 
 import pytest
 from harness import images, paths
+from harness.victim import wait_for
 
 TORTURE = paths.ROOT / "build" / "lazy-tests" / "torture"
 MAGIC, VERSION = 0x4C7A5031, 1
@@ -231,6 +232,49 @@ def test_a_page_that_cannot_be_read_is_poisoned(victim, program):
     subject.path("go").touch()
     status = subject.wait(30)
     assert status in (-signal.SIGBUS, -signal.SIGKILL) and subject.result() != "ok", status
+
+
+def killed_while_stopped(program, victim, policy):
+    """The restore's script kills the daemon when all is armed and nothing runs yet."""
+    subject = victim("mem_large")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    program.start_daemon("--on-daemon-loss", policy)
+    script = program.directory / "kill"
+    script.write_text('#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != pre-resume ] || '
+                      f'kill -9 $(cat /proc/{program.daemon.pid}/task/*/children)\n')
+    script.chmod(0o755)
+    program.restore("lazy", "--action-script", script)
+    return subject, program.images / "lazy-pages.log"
+
+
+def test_a_restored_tree_is_taken_over(victim, program):
+    subject, log = killed_while_stopped(program, victim, "restart")
+    subject.finish()
+    program.end_daemon()
+    assert "has taken over" in log.read_text()
+
+
+def test_a_held_tree_goes_on_when_a_daemon_is_started(victim, program):
+    subject, log = killed_while_stopped(program, victim, "hold")
+    wait_for(lambda: "in the same work directory" in log.read_text(), 10, "the log says what to do")
+    subject.path("go").touch()
+    time.sleep(0.5)
+    assert subject.result() is None, "it cannot have all its pages"
+    done = subprocess.run([paths.BINARY, "lazy-pages", "-D", program.images, "-o", "second.log"],
+                          timeout=20)
+    assert done.returncode == 0, (program.images / "second.log").read_text()
+    subject.finish()
+    program.end_daemon()
+
+
+def test_a_held_tree_is_ended_with_its_supervisor(victim, program):
+    subject, log = killed_while_stopped(program, victim, "hold")
+    wait_for(lambda: "in the same work directory" in log.read_text(), 10, "the log says what to do")
+    program.daemon.send_signal(signal.SIGTERM)
+    assert program.daemon.wait(20) == 1
+    program.daemon = None
+    assert subject.wait(10) == -signal.SIGKILL
 
 
 def test_a_fork_waits_for_a_descriptor(victim, program):

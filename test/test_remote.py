@@ -103,9 +103,9 @@ class Hosts:
         return "\n".join((self.read(name) or "").splitlines()[-12:])
 
     def check_moved(self, seconds=30):
-        wait_for(lambda: self.path("v.result").exists() and self.path("dump.rc").exists()
-                 and self.path("lazy.rc").exists(), seconds, "end of the migration")
-        found = [self.read(name) for name in ("restore.rc", "v.result", "lazy.rc", "dump.rc")]
+        ends = "restore.rc", "v.result", "lazy.rc", "dump.rc"
+        wait_for(lambda: all(self.read(name) for name in ends), seconds, "end of the migration")
+        found = [self.read(name) for name in ends]
         if found != ["0", "ok", "0", "0"]:
             raise Failure(f"{found}\n" + self.tail("images/lazy.log")
                           + self.tail("images/dump.log") + self.tail("images/restore.log"))
