@@ -196,5 +196,6 @@ void durable_mirror(struct lazyd *lazyd)
 	mirror->is_restored = lazyd->is_restored;
 	mirror->any_complete = lazyd->any_complete;
 	mirror->is_leaving = lazyd->is_leaving;
+	mirror->error = lazyd->error;
 	mirror->stats = lazyd->stats;
 }

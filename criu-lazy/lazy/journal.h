@@ -96,6 +96,7 @@ struct journal_segment {
 /* Copied now and then; may be a moment old. */
 struct journal_mirror {
 	bool is_restored, any_complete, is_leaving;
+	int error;
 	struct lazy_stats stats;
 };
 

@@ -217,7 +217,7 @@ static void take_counters(struct lazyd *lazyd)
 	lazyd->nr_tasks = last->nr_tasks;
 	lazyd->nr_hellos = last->nr_hellos;
 	lazyd->nr_lost = last->nr_lost;
-	lazyd->error = last->error;
+	lazyd->error = last->error ? last->error : mirror->error;
 	lazyd->cookie = last->cookie;
 	lazyd->cookie_status = last->cookie_status;
 	lazyd->is_restored = mirror->is_restored;

@@ -88,5 +88,7 @@ int recover(struct lazyd *lazyd)
 	adopt_finish(lazyd);
 	log_warn("this daemon has taken over from one that died: %d address spaces, %" PRIu64 " us",
 		 count, (lazy_now() - lazyd->journal->lost_at) / 1000);
+	if (lazyd->opts->record_working_set)
+		log_warn("the working set will lack what was touched before");
 	return 0;
 }
