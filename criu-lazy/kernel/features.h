@@ -26,6 +26,7 @@ struct feature {
 extern const struct feature feature_table[];
 extern const size_t feature_count;
 
+/* The row of that name; NULL if there is none. */
 const struct feature *feature_find(const char *name);
 
 #endif

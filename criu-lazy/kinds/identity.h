@@ -18,9 +18,12 @@ struct identity_key {
 
 struct identity; /* the tree */
 
+/* Empty; the caller owns *out. -ENOMEM, logged. */
 int identity_new(struct identity **out);
 void identity_free(struct identity *identity);
-/* *id: where the id of the description is kept, 0 when it is new. O(log n) kcmp calls at most. */
+/* *id: where the id of the description is kept, 0 when it is new: the caller writes it there. Valid
+ * as long as the tree. Holders named before must still be there. O(log n) kcmp(2) calls at most. 0
+ * or -errno, logged. */
 int identity_find(struct identity *identity, const struct identity_key *key, uint32_t **id);
 
 #endif

@@ -43,6 +43,7 @@ int page_source_open(struct image_dir *dir, enum page_object object, uint64_t id
 		     struct page_source **out);
 void page_source_close(struct page_source *source);
 
+/* All extents, sorted by address and apart from one another; borrowed, valid as long as source. */
 size_t page_source_extent_count(const struct page_source *source);
 const struct page_extent *page_source_extents(const struct page_source *source);
 /* The first extent that ends after vaddr, or NULL. O(log n). */

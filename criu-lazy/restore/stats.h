@@ -11,6 +11,7 @@ struct restore_times {
 	struct timespec start, forked, done;
 };
 
+/* *at: now, of the monotonic clock. */
 void times_mark(struct timespec *at);
 /* Writes the image into the work directory (the current one). Failures are warned of only. */
 int stats_write(const struct restore *restore, const struct restore_times *times);

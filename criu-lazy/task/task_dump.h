@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Per-task state that is neither memory nor a descriptor, dump side. In the dumper, tree frozen. */
+/*
+ * Per-task state that is neither memory nor a descriptor, dump side. In the dumper, tree frozen.
+ * What returns an int returns 0, or a negative errno with the reason logged.
+ */
 #ifndef TASK_TASK_DUMP_H
 #define TASK_TASK_DUMP_H
 
@@ -25,6 +28,8 @@ void task_dump_free(struct task *task);
 
 /* ---- parts ---------------------------------------------------------------- */
 
+/* Policy, priorities, clamps, I/O priority and affinity of one thread. out->cpus is from malloc(3).
+ */
 int sched_dump_thread(struct thread *thread, struct sched_facts *out);
 /* Pending signals of one thread, or (shared) of its process. */
 int signals_dump_queue(pid_t tid, bool shared, struct signal_queue *out);
@@ -33,10 +38,12 @@ int signals_dump_queue(pid_t tid, bool shared, struct signal_queue *out);
  */
 int rseq_dump_thread(struct thread *thread, struct thread_facts *facts);
 
+/* Empty; the caller owns *out. */
 int seccomp_table_new(struct seccomp_table **out);
 void seccomp_table_free(struct seccomp_table *table);
 /* Records the filters of a thread in SECCOMP_MODE_FILTER; *index for thread_core. */
 int seccomp_dump_thread(struct seccomp_table *table, const struct thread *thread, uint32_t *index);
+/* seccomp.img, with every chain that was recorded; indices are places in it. */
 int seccomp_dump_image(const struct seccomp_table *table, struct image_dir *images);
 
 #endif

@@ -25,6 +25,7 @@ enum provider_result {
 	PROVIDER_GONE, /* no such page, or it could not be read */
 };
 
+/* Empty; the caller owns *out. -ENOMEM. */
 int provider_new(struct provider **out);
 void provider_free(struct provider *provider);
 
@@ -44,16 +45,19 @@ int provider_add_images(struct provider *provider, struct image_dir *images);
 /* Call when all is added: sorts objects for lookups. */
 void provider_seal(struct provider *provider);
 
+/* Objects by their place in the order of names, 0 to provider_count() - 1; borrowed. After
+ * provider_seal(), as everything below. */
 size_t provider_count(const struct provider *provider);
 struct provider_object *provider_at(const struct provider *provider, size_t i);
 /* By wire_object(), or by bare image id (compatible GET): NULL if there is none. */
 struct provider_object *provider_find(const struct provider *provider, uint64_t object);
 struct provider_object *provider_find_id(const struct provider *provider, uint64_t id);
 
+/* Of one object: its wire_object(), and how many pages it has. */
 uint64_t provider_object_name(const struct provider_object *object);
 size_t provider_object_slot(const struct provider_object *object); /* its i in provider_at() */
 uint64_t provider_pages(const struct provider_object *object);
-/* The page at index. */
+/* The address of the page at index, which must be below provider_pages(). */
 uint64_t provider_address(const struct provider_object *object, uint64_t index);
 /*
  * The index of the first page at vaddr or behind it (provider_pages(): none), and in *run how many

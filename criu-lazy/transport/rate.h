@@ -12,6 +12,7 @@ struct rate {
 	uint64_t free_at; /* when what was taken so far is paid off, ns of the monotonic clock */
 };
 
+/* limit: bytes per second, 0 for none. rate_set() takes effect with the next rate_take(). */
 void rate_init(struct rate *rate, uint64_t limit);
 void rate_fini(struct rate *rate);
 void rate_set(struct rate *rate, uint64_t limit);

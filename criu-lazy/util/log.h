@@ -22,8 +22,9 @@ enum log_level {
 
 /*
  * Writes later lines to fd (borrowed, must stay open; -1: standard error) down
- * to and including `level`. with_pid puts the writer's pid on each line. Call
- * once, from the main process, before any fork.
+ * to and including `level`. with_pid puts the writer's pid on each line. From
+ * the main process, before any fork; again between requests of a server. The
+ * descriptor in use before is not closed (options_open_log() does).
  */
 void log_setup(int fd, enum log_level level, bool with_pid);
 
@@ -40,6 +41,7 @@ const char *log_first_error(void);
 /* From now on another one is the first: for a server, before each request. */
 void log_forget_first_error(void);
 
+/* One line; through the macros below. errno is as before. */
 void log_line(enum log_level level, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Logs an error line with strerror(err), err a negative errno; returns err. */

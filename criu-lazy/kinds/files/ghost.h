@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside kinds/files/: files that live only as long as they are open, made again from images. */
+/*
+ * Inside kinds/files/: files that live only as long as they are open, made again from images. What
+ * returns an int returns 0, or a negative errno with the reason logged.
+ */
 #ifndef KINDS_FILES_GHOST_H
 #define KINDS_FILES_GHOST_H
 
@@ -8,6 +11,7 @@
 struct ghosts;
 struct ghost;
 
+/* Empty; the caller owns *out. ghosts_free() removes no files: see ghosts_remove(). */
 int ghosts_new(struct ghosts **out);
 void ghosts_free(struct ghosts *ghosts);
 /* Restorer, plan: ghost id, which was at `name` (borrowed); the same id again is the same ghost. */

@@ -15,10 +15,12 @@ static inline bool inet_is_tcp(const InetSkEntry *isk)
 {
 	return isk->type == SOCK_STREAM && isk->proto == IPPROTO_TCP;
 }
-/* IPv6 sockets have options of their own; raw ones take no others. */
+/* IP_FREEBIND of a socket of either family: IPv6 ones have an option of their own; raw ones take no
+ * other. The value, or 0 where it cannot be read; the result of setsockopt(2). */
 int inet_get_freebind(int fd, int family);
 int inet_set_freebind(int fd, int family, int value);
 
+/* kind_ops.dump, as kinds/kind.h has it. */
 int inet_dump(struct dump *dump, const struct fd_probe *probe, FileEntry *entry);
 
 /* inet_diag.c, in the network namespace of the caller. Which directions a datagram socket has shut:

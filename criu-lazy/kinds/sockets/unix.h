@@ -18,6 +18,7 @@ enum {
 
 /* ---- dump, in unix_dump.c and unix_queue.c ------------------------------- */
 
+/* kind_ops.dump, as kinds/kind.h has it. */
 int unix_dump(struct dump *dump, const struct fd_probe *probe, FileEntry *entry);
 /* The unread data of the socket goes to sk-queues.img, packet by packet, and stays where it is. */
 int unix_queue_dump(struct dump *dump, const struct fd_probe *probe, uint32_t id, int type);
@@ -43,6 +44,7 @@ struct unix_table {
 	size_t nr_packets;
 };
 
+/* Restorer, plan: all of sk-queues.img, checked, into table->packets. 0 also without the file. */
 int unix_queue_load(struct restore *restore, struct unix_table *table);
 void unix_queue_free(struct unix_table *table);
 /* The packets of a socket: the first, and how many. */

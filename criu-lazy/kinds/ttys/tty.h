@@ -18,10 +18,12 @@ enum tty_type { TTY_MASTER, TTY_SLAVE, TTY_CONTROLLING, TTY_OTHER };
 /* By device number. */
 enum tty_type tty_type_of(dev_t rdev);
 
+/* kind_ops.dump, as kinds/kind.h has it. */
 int tty_dump(struct dump *dump, const struct fd_probe *probe, FileEntry *entry);
 
 /* ---- settings, in tty_settings.c; on either side ------------------------- */
 
+/* Fills info with them; its members are from malloc(3). 0 or -errno, not logged. */
 int tty_settings_dump(int fd, bool is_master, TtyInfoEntry *info);
 /* Termios and window size. Does not stop a background task (SIGTTOU). Not logged. */
 int tty_settings_restore(int fd, const TtyInfoEntry *info, bool with_size);
