@@ -197,7 +197,8 @@ static bool is_abandoned(struct lazyd *lazyd)
 static bool must_hear_of_restore(const struct lazyd *lazyd)
 {
 	if (lazyd->opts->awaits_restore)
-		return lazyd->remote && !lazyd->is_restored && !lazyd->is_leaving;
+		return lazyd->remote && !lazyd->is_restored && !lazyd->is_leaving &&
+		       !remote_is_gone(lazyd);
 	return lazyd->remote && lazyd->stats.complete && !lazyd->any_complete &&
 	       !lazyd->is_restored && lazy_now() - lazyd->stats.complete < MISSING_NS;
 }

@@ -442,6 +442,8 @@ static void link_gone(void *ctx, int error)
 
 	if (!TAILQ_EMPTY(&lazyd->spaces))
 		log_ret(error, "the source is gone for good: tasks that need a page of it end");
+	else if (lazyd->opts->awaits_restore && !lazyd->is_restored)
+		lazyd->is_leaving = true; /* and the restore with it: nobody will come any more */
 	SLIST_FOREACH (ref, &lazyd->sources, link) {
 		if (lazy_source_landing(ref->source))
 			landing_lose_rest(lazy_source_landing(ref->source));
@@ -469,6 +471,11 @@ bool remote_work(struct lazyd *lazyd)
 		return false;
 	lazyd->refill_due = true;
 	return true;
+}
+
+bool remote_is_gone(const struct lazyd *lazyd)
+{
+	return lazyd->remote && client_is_gone(lazyd->remote->client);
 }
 
 bool remote_must_ask(const struct lazyd *lazyd)

@@ -57,6 +57,8 @@ int remote_ask(struct lazyd *lazyd, struct lazy_source *source, uint64_t image, 
 	       bool is_demand);
 /* A task waits for a page that is absent: where such faults are dense, all is brought first. */
 void remote_fault(struct lazyd *lazyd, struct lazy_source *source, uint64_t image);
+/* There will never be a source again. */
+bool remote_is_gone(const struct lazyd *lazyd);
 /* Must the background ask, or is it pushed? */
 bool remote_must_ask(const struct lazyd *lazyd);
 /* Pages were delivered to somebody: gives back the memory of those that nobody owes any more. */
