@@ -76,16 +76,21 @@ class Ends:
                 f"--mount=/proc/{self.init}/ns/mnt")
 
     def processes_there(self):
-        """Pids of the destination as it sees them, but for its init."""
-        listed = subprocess.run([*shlex.split(self.rsh()), "ls", "/proc"], check=True,
-                                capture_output=True, text=True, timeout=10).stdout
-        return [int(word) for word in listed.split() if word.isdigit() and word != "1"]
+        """Pids as the destination sees them, without its init, and zombies, which that never reaps."""
+        namespace, found = proc.link(f"/proc/{self.init}/ns/pid"), []
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit() or proc.link(f"/proc/{entry}/ns/pid") != namespace:
+                continue
+            status = proc.read(f"/proc/{entry}/status")
+            if "State:\tZ" not in status and (pids := re.search(r"NSpid:\s(.*)", status)):
+                found.append(int(pids[1].split()[-1]))
+        return [pid for pid in found if pid != 1]
 
     def start(self, pid, *options, rsh=None, **kwargs):
         return subprocess.Popen(
             [paths.BINARY, "migrate", "-t", str(pid), "--rsh", rsh or self.rsh(), "--remote-criu",
-             paths.BINARY, "--address", SOURCE_IP, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, cwd=self.directory, **kwargs)
+             paths.BINARY, "--address", SOURCE_IP, *options], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.directory, **kwargs)
 
     def migrate(self, subject, *options, **kwargs):
         """(exit status, summary, errors). The victim's zombie is waited for meanwhile."""
@@ -224,7 +229,7 @@ def test_restore_fails_there(ends, victim, tmp_path):
         subject, rsh=hidden(ends.rsh().partition(" --mount")[0], tmp_path / "empty"))
     assert status == 1 and "mem_private" in errors, errors
     check_runs_here(subject, errors)
-    assert len(ends.processes_there()) == 1  # the one that lists
+    assert not ends.processes_there()
 
 
 def test_restore_fails_there_and_pids_are_shared(ends, victim, tmp_path):
@@ -261,12 +266,37 @@ def test_ended_before_the_tree_runs_there(ends, victim, tmp_path, number):
     running.communicate(timeout=60)
     wait_for(lambda: proc.read(f"/proc/{subject.pid}/stat").split()[2] in "SR", 20, "the tree here")
     subject.finish()
-    wait_for(lambda: len(ends.processes_there()) == 1, 20, "end of all there")
-    if number == signal.SIGKILL:  # nobody is left to remove the images here
+    wait_for(lambda: not ends.processes_there(), 20, "end of all there")
+    if number == signal.SIGKILL:
+        # Nobody is left to remove the images here.
         for path in left_in_tmp() - before:
             if "pages-1.img" in os.listdir(path):
                 shutil.rmtree(path)
     wait_for(lambda: not left_in_tmp() - before, 10, "removed directories")
+
+
+def receiver(running):
+    """Host's pid of migrate-receive, the first below the remote command."""
+    nsenter = [pid for pid in proc.children(running.pid)
+               if proc.read(f"/proc/{pid}/comm").strip() == "nsenter"]
+    return proc.children(nsenter[0])[0]
+
+
+def test_other_end_is_killed(ends, victim, tmp_path):
+    """Before GO: what it had started goes, too, when it finds no source any more."""
+    script = tmp_path / "slow"
+    script.write_text("#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" = pre-resume ] || exit 0\n"
+                      f"touch {tmp_path}/made; sleep 2\n")
+    script.chmod(0o755)
+    subject, there = victim("mem_private"), tmp_path / "there"
+    running = ends.start(subject.pid, "--remote-dir", str(there), "--source-timeout", "1",
+                         "--remote-option", f"action-script={script}")
+    wait_for((tmp_path / "made").exists, 20, "tree at the destination")
+    os.kill(receiver(running), signal.SIGKILL)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 1
+    check_runs_here(subject, errors)
+    wait_for(lambda: not ends.processes_there(), 20, "end of all there")
 
 
 STRANGER = """

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -324,3 +325,31 @@ def test_tls_without_its_library(tmp_path):
                          capture_output=True, text=True, check=False)
     assert ran.returncode != 0
     assert "TLS needs GnuTLS, install it (libgnutls.so.30)" in ran.stderr
+
+
+def test_moves_over_a_given_connection(victim, program):
+    """--ps-socket at both ends: one connection, so CRIU's protocol; here, so with the same pids."""
+    subject, images = victim("mem_private"), program.images
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ours = socket.create_connection(listening.getsockname())
+        theirs = listening.accept()[0]
+
+    def start(command, *words, fds):
+        return subprocess.Popen([paths.BINARY, command, "-D", images, "-v4", *words],
+                                stdin=subprocess.DEVNULL, pass_fds=fds)
+    ready, status = os.pipe()
+    with ours, theirs:
+        dump = start("dump", "-t", str(subject.pid), "-o", "dump.log", "--lazy-pages",
+                     "--ps-socket", str(theirs.fileno()), "--status-fd", str(status),
+                     fds=[theirs.fileno(), status])
+        os.close(status)
+        assert os.read(ready, 1)
+        os.close(ready)
+        daemon = start("lazy-pages", "-o", "lazy.log", "--page-server", "--ps-socket",
+                       str(ours.fileno()), fds=[ours.fileno()])
+    wait_for((images / "lazy-pages.socket").exists, 20, "lazy-pages.socket")
+    wait_for(lambda: subject.process.poll() is not None, 20, "end of the tree here")
+    program.restore("eager", "--lazy-pages")
+    subject.finish()
+    assert [daemon.wait(30), dump.wait(30)] == [0, 0]
+    assert "CRIU's protocol" in (images / "lazy.log").read_text()
