@@ -94,8 +94,8 @@ STALE = {
     "another task": message([99999 << 8 | 1] * 3, [0x1000, 0x5000, 0x9000], [1, 1, 1]),
     "addresses of nobody": message([77 << 8 | 7, 1 << 8 | 1], [0x7000, 0x7F0000000000], [1, 4096]),
     "lists of different lengths": message([1, 2], [0x1000], [1]),
-    "half a page, no pages, too many": message([1 << 8 | 1] * 3, [0x1001, 0x2000, 0x3000],
-                                              [1, 0, 1 << 60]),
+    "half a page, no pages, too many":
+        message([1 << 8 | 1] * 3, [0x1001, 0x2000, 0x3000], [1, 0, 1 << 60]),
     "half a file": message([1 << 8 | 1], [0x1000], [1])[:-3],
     "no image": b"nonsense",
 }

@@ -27,9 +27,9 @@
 #include "lazy/protocol.h"
 
 /*
- * As it lies in a shared heap, for the daemon that comes next: never changed once it is made, but for
- * the words, whose bits are only cleared. So a copy that was made and not noted is met again, and
- * found to be there already, and nothing else can come of being killed in between.
+ * As it lies in a shared heap, for the daemon that comes next: never changed once it is made, but
+ * for the words, whose bits are only cleared. So a copy that was made and not noted is met again,
+ * and found to be there already, and nothing else can come of being killed in between.
  */
 struct owed_stretch {
 	uint64_t base; /* image address of bit 0 */
@@ -51,7 +51,7 @@ struct owed_bits {
 	uint64_t object;
 	void *source; /* of the bytes: opaque here, copied to forked children */
 	uint64_t *words;
-	struct heap *heap;   /* NULL: malloc(3) */
+	struct heap *heap; /* NULL: malloc(3) */
 	uint64_t at;	   /* in the heap: struct owed_stretch */
 	struct owed_stretch *stretch;
 };

@@ -149,18 +149,24 @@ static void release_demand(struct client *client)
 	pthread_mutex_unlock(&client->lock);
 }
 
-void client_stop(struct client *client)
+/* Ends the link, if there is one, and lets all look at what has changed. Locked. */
+static void shut_link(struct client *client)
 {
-	if (!client)
-		return;
-	pthread_mutex_lock(&client->lock);
-	client->is_stopping = true;
 	if (client->demand)
 		channel_shutdown(client->demand);
 	if (client->bulk)
 		channel_shutdown(client->bulk);
 	pthread_cond_broadcast(&client->changed);
 	pthread_cond_broadcast(&client->room);
+}
+
+void client_stop(struct client *client)
+{
+	if (!client)
+		return;
+	pthread_mutex_lock(&client->lock);
+	client->is_stopping = true;
+	shut_link(client);
 	pthread_mutex_unlock(&client->lock);
 	if (client->wake_fd >= 0)
 		client_signal(client->wake_fd);
@@ -477,12 +483,7 @@ int client_move(struct client *client, const char *host, uint16_t port)
 	client->host = copy;
 	client->port = port;
 	client->is_moved = true;
-	if (client->demand)
-		channel_shutdown(client->demand);
-	if (client->bulk)
-		channel_shutdown(client->bulk);
-	pthread_cond_broadcast(&client->changed);
-	pthread_cond_broadcast(&client->room);
+	shut_link(client);
 	pthread_mutex_unlock(&client->lock);
 	client_signal(client->wake_fd);
 	return 0;

@@ -46,7 +46,7 @@ def _messages(data):
     at = HEADER
     while at < len(data):
         (size,) = struct.unpack_from("<I", data, at)
-        yield data[at + 4 : at + 4 + size]
+        yield data[at + 4:at + 4 + size]
         at += 4 + size
 
 

@@ -47,7 +47,7 @@ def pages_of(kind, number, vaddr, pages, payload):
     """(object, address) and bytes of each page of a frame."""
     for i in range(pages):
         at = (number, vaddr + i * PAGE)
-        yield at, bytes(PAGE) if kind == ZERO else bytes(payload[i * PAGE : (i + 1) * PAGE])
+        yield at, bytes(PAGE) if kind == ZERO else bytes(payload[i * PAGE:(i + 1) * PAGE])
 
 
 def fetch_all(port, token):

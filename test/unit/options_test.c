@@ -36,7 +36,8 @@ static void table_is_consistent(void)
 /* Parses the words given, up to NULL, without default config files. */
 static int parse(struct options *opts, ...)
 {
-	static char *argv[16] = { "criu-lazy", "--no-default-config" }; /* exec_cmd points into it */
+	static char *argv[16] = { "criu-lazy",
+				  "--no-default-config" }; /* exec_cmd points into it */
 	int argc = 2;
 	va_list args;
 

@@ -15,8 +15,8 @@ static atomic_bool is_over;
 static void *move_about(void *arg)
 {
 	for (int i = 0; !atomic_load(&is_over); i = !i) {
-		char *to = mremap(places[i], PIECE, PIECE, MREMAP_MAYMOVE | MREMAP_FIXED,
-				  places[!i]);
+		char *to =
+			mremap(places[i], PIECE, PIECE, MREMAP_MAYMOVE | MREMAP_FIXED, places[!i]);
 
 		require(to == places[!i], "mremap");
 	}
