@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import paths, proc
+from harness import certificates, paths, proc
 from harness.victim import wait_for
 
 SOURCE_IP, TARGET_IP = "10.99.8.1", "10.99.8.2"
@@ -177,6 +177,25 @@ def test_options_and_directories(ends, victim, tmp_path):
     assert status == 0, errors
     assert (here / "inventory.img").exists() and (there / "inventory.img").exists()
     assert (there / "lazy-pages-stats.json").exists()
+    subject.reap_killed()
+    end_there(subject)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command")
+def test_moves_over_tls(ends, victim, tmp_path):
+    """Each end with a certificate of its own; one that another authority signed moves nothing."""
+    for name in ("ca", "other"):
+        certificates.new_authority(tmp_path, name)
+    here = certificates.new_certificate(tmp_path, "ca", "here", [SOURCE_IP])
+    certificates.new_certificate(tmp_path, "ca", "there", [TARGET_IP])
+    certificates.new_certificate(tmp_path, "other", "stranger", [TARGET_IP])
+    subject = victim("mem_private")
+    for name, expected in (("stranger", 1), ("there", 0)):
+        status, _, errors = ends.migrate(
+            subject, "--tls", "--tls-cacert", str(tmp_path / "ca.pem"), *here,
+            "--remote-option", f"tls-cert={tmp_path}/{name}.pem",
+            "--remote-option", f"tls-key={tmp_path}/{name}.key")
+        assert status == expected, errors
     subject.reap_killed()
     end_there(subject)
 
