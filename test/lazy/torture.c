@@ -629,6 +629,9 @@ static int run_task(void)
 			return ENDED;
 		return ret == -ECONNRESET || ret == -ECONNREFUSED || ret == -ENOENT ? 0 : BROKEN;
 	}
+	/* As restore does: that it ends with pages owed is its own will, and the source may go. */
+	if (!chdir(dir))
+		control_say_restored();
 	for (int i = 0; i < nr_threads; i++) {
 		struct slice *slice = &slices[i];
 
