@@ -25,6 +25,7 @@
 #include "task/task_dump.h"
 #include "tree/collect.h"
 #include "transport/push.h"
+#include "transport/token.h"
 #include "tree/compel_log.h"
 #include "tree/freezer.h"
 #include "util/log.h"
@@ -209,9 +210,15 @@ static int dump_descriptors(struct dump *dump, struct task *task)
 /* What can be refused from outside has been: only now an earlier set in the directory has to go. */
 static int phase_clear(struct dump *dump)
 {
+	struct token token;
 	int ret = image_dir_clear(dump->images);
 
-	return !ret && dump->lazy ? lazy_serve_mark(dump) : ret;
+	if (ret)
+		return ret;
+	if (dump->lazy)
+		return lazy_serve_mark(dump);
+	/* A page server of the set will know its clients by that. */
+	return dump->push ? 0 : token_create(dump->images, &token);
 }
 
 static int phase_files(struct dump *dump)

@@ -82,6 +82,11 @@ static int probe(struct lazyd *lazyd)
 			       "userfaultfd: features 0x%" PRIx64
 			       " lack the events of fork, mremap or munmap",
 			       features);
+	ret = uffd_probe_use(FEATURES_NEEDED);
+	if (ret)
+		return log_ret(ret,
+			       "userfaultfd: the events of fork are refused (CAP_SYS_PTRACE in "
+			       "the initial user namespace is needed)");
 	lazyd->features = FEATURES_NEEDED | (features & FEATURES_USEFUL);
 	lazyd->has_poison = features & UFFD_FEATURE_POISON;
 	lazyd->has_guard_scan = guard_scan_works();

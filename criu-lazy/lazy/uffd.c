@@ -46,6 +46,13 @@ int uffd_probe_features(uint64_t *features)
 	return 0;
 }
 
+int uffd_probe_use(uint64_t features)
+{
+	scoped_fd int fd = open_uffd();
+
+	return fd < 0 ? -errno : uffd_enable(fd, features);
+}
+
 int uffd_enable(int uffd, uint64_t features)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };

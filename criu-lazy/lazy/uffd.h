@@ -21,6 +21,9 @@
 
 /* Everything the running kernel offers, asked on a descriptor of our own: UFFD_FEATURE_*. */
 int uffd_probe_features(uint64_t *features);
+/* May we ask for these? -EPERM: EVENT_FORK takes CAP_SYS_PTRACE in the initial user namespace, also
+ * of who may open /dev/userfaultfd. */
+int uffd_probe_use(uint64_t features);
 /* The handshake on a descriptor received. */
 int uffd_enable(int uffd, uint64_t features);
 int uffd_register(int uffd, uint64_t start, uint64_t end);

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A copy of a set of images without its lazy pages, as a lazy dump would have left it.
 
-Pagemaps are rewritten: what has PE_LAZY loses PE_PRESENT, and its bytes leave the pages file. Both
-sets get the same token, without which a source is spoken to as if it were CRIU.
+Pagemaps are rewritten: what has PE_LAZY loses PE_PRESENT, and its bytes leave the pages file.
 """
-import os
 import pathlib
 import shutil
 import struct
@@ -82,17 +80,9 @@ def _thin_pagemap(path, out, is_wanted):
     (out / path.name).write_bytes(result)
 
 
-def _write_token(images):
-    token = os.urandom(32)
-    message = b"\x0a" + bytes([len(token)]) + token
-    head = struct.pack("<II", 0x54564319, 0x4C5A0002)
-    (images / "lazy-source.img").write_bytes(head + struct.pack("<I", len(message)) + message)
-
-
 def copy(images, out):
     images, out = pathlib.Path(images), pathlib.Path(out)
     out.mkdir()
-    _write_token(images)
     for path in images.glob("*.img"):
         if path.name.startswith("pagemap-"):
             _thin_pagemap(path, out, not path.name.startswith("pagemap-shmem-"))
