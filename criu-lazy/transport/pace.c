@@ -26,7 +26,7 @@ static const struct step {
 	uint32_t percent; /* what is tried then */
 	uint32_t used;	  /* percent of the rate that must have arrived */
 } steps[] = {
-	[PACE_SEARCH] = { 3 * MS, MS, 1, 115, 60 },
+	[PACE_SEARCH] = { 3 * MS, MS, 1, 125, 60 },
 	[PACE_FINE] = { 10 * MS, 2 * MS, 1, 106, 80 },
 	[PACE_FINER] = { 40 * MS, 3 * MS, 1, 102, 97 },
 	[PACE_HOLD] = { 40 * MS, 3 * MS, 25, 102, 97 },

@@ -5,7 +5,7 @@
  * shortest one tell that the link has had enough, and so does a sender that has to wait though less
  * arrives than it may send; then the rate goes back to the last good one.
  *
- *   SEARCH    15 % more every 3 ms                  -> FINE: too much; -> FREE: 250 MB/s is not
+ *   SEARCH    a quarter more every 2 ms             -> FINE: too much; -> FREE: 250 MB/s is not
  *   FINE      6 %, then 2 % more every 10 or 20 ms  -> HOLD: too much, where it was too much before
  *   HOLD      2 % more after a second               -> FINE: three times in a row it was well
  *   FREE      no limit: not the link is the limit   -> FINE: 20 ms of long round trips
