@@ -10,7 +10,7 @@
 #include "util/scope.h"
 #include "util/text.h"
 
-enum { PAGE = 4096, SLOT = 4 * PAGE, CLASSES_MAX = 256 };
+enum { PAGE = 4096, SLOT = 4 * PAGE, CLASSES_MAX = 256, TRIES = 4 };
 
 /* Of areas that have these, smaps says more than VmFlags, or they are somebody else's. */
 #define NOT_LEARNT (VMA_HUGETLB | VMA_UFFD | VMA_LOCKED | VMA_LOCK_ON_FAULT)
@@ -184,6 +184,8 @@ static int learn(struct vma_flags *flags)
 	int ret = proc_fd < 0 ? -errno : proc_vmas_read(proc_fd, &vmas);
 
 	if (!ret)
+		ret = -EAGAIN; /* our other threads may be at work */
+	for (int i = 0; ret == -EAGAIN && i < TRIES; i++)
 		ret = vma_iter_read(flags->iter, getpid(), &raws, &nr_raws);
 	if (!ret)
 		ret = learn_areas(flags, &vmas, raws, nr_raws);

@@ -225,11 +225,22 @@ static int attach(const struct vma_iter *iter, pid_t pid, int *out)
 	return *out < 0 ? *out : 0;
 }
 
+/* Of an address space that changes meanwhile the kernel may show an area again, without end when it
+ * is the one that grows for what is read. */
+static int check_order(const struct vma_raw *items, size_t from, size_t count)
+{
+	for (size_t i = from ? from : 1; i < count; i++) {
+		if (items[i].start < items[i - 1].end)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
 int vma_iter_read(const struct vma_iter *iter, pid_t pid, struct vma_raw **items, size_t *count)
 {
 	scoped_free char *data = NULL;
 	scoped_fd int fd = -1;
-	size_t len = 0, room = 0;
+	size_t len = 0, room = 0, checked = 0;
 	ssize_t got;
 	int ret = attach(iter, pid, &fd);
 
@@ -248,6 +259,10 @@ int vma_iter_read(const struct vma_iter *iter, pid_t pid, struct vma_raw **items
 		if (got < 0)
 			return -errno;
 		len += (size_t)got;
+		ret = check_order((const struct vma_raw *)data, checked, len / sizeof(**items));
+		if (ret)
+			return ret;
+		checked = len / sizeof(**items);
 	} while (got);
 	if (len % sizeof(struct vma_raw))
 		return -EBADMSG;

@@ -23,7 +23,7 @@ struct vma_iter;
 int vma_iter_open(struct vma_iter **out);
 /* NULL is fine. */
 void vma_iter_close(struct vma_iter *iter);
-/* pid: as we see it. *items: malloc, ascending. */
+/* pid: as we see it. *items: malloc, ascending. -EAGAIN: its address space changed meanwhile. */
 int vma_iter_read(const struct vma_iter *iter, pid_t pid, struct vma_raw **items, size_t *count);
 
 #endif
