@@ -360,33 +360,6 @@ static int read_task(struct restore *restore, struct task *task)
 	return first;
 }
 
-static int check_pid(const struct task *task, pid_t pid)
-{
-	char path[32];
-	struct stat st;
-
-	if (syscall(SYS_kill, pid, 0) < 0 && errno == ESRCH)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &st) < 0 && errno == ENOENT)
-		return 0;
-	log_err("task %d: pid %d is in use; end that process or restore in a pid namespace",
-		task->pid, pid);
-	return -EBUSY;
-}
-
-static int check_pids(struct restore *restore)
-{
-	struct task *task;
-	int first = 0;
-
-	tree_for_each (task, &restore->tree) {
-		for (size_t i = 0; i < task->nr_threads; i++)
-			note(&first, check_pid(task, task->threads[i].tid));
-	}
-	return first;
-}
-
 static bool is_lazy_segment(void *ctx, uint64_t shmid)
 {
 	return shmem_is_lazy(ctx, shmid);
@@ -430,7 +403,7 @@ int restore_plan(struct restore *restore)
 		return first;
 	note(&first, sessions_plan(restore));
 	note(&first, sharing_plan(restore));
-	note(&first, check_pids(restore));
+	note(&first, pids_check(restore));
 	note(&first, files_plan(restore));
 	note(&first, shmem_plan(restore));
 	note(&first, task_restore_plan(restore));

@@ -68,6 +68,10 @@ struct restore_shared {
 int restore_plan(struct restore *restore);
 void restore_plan_free(struct restore *restore);
 
+/* restore/pids.c, plan: are the tids of all threads free? Those of the dead, whom somebody has yet
+ * to wait for, are given some seconds. -EBUSY, logged for each. */
+int pids_check(struct restore *restore);
+
 /* restore/compose_vdso.c, plan: can the vDSO be put where the task had it? */
 int vdso_plan(const struct restore *restore, struct task *task);
 
