@@ -38,17 +38,18 @@ def test_survives(name, mode, victim, program):
 def restore(mode, subject, program):
     """migrate: memory stays with the dump; remote: with a page server that has the images."""
     words = subject.meta["dump"].split()
+    tree = proc.tree(subject.pid)
     if mode == "migrate":
         port = program.start_source("dump", "-t", subject.pid, *words)
     else:
         program.dump(subject.pid, *words)
-        subject.reap_killed()
+        subject.reap_killed(tree)
     if mode == "remote":
         port = program.start_source("page-server")
     if mode in ("remote", "migrate"):
         program.start_daemon("--page-server", "--port", port)
     if mode == "migrate":
-        subject.reap_killed()
+        subject.reap_killed(tree)
     images.check_all(program.images)
     program.restore(mode, *subject.meta["restore"].split())
 

@@ -77,11 +77,14 @@ class Victim:
         result = self.result() or ""
         return result[6:] if result.startswith("skip: ") else None
 
-    def reap_killed(self):
-        """After a dump that kills: the zombie is ours."""
+    def reap_killed(self, tree=()):
+        """After a dump that kills: the zombie is ours, and so are those of its `tree`."""
         status = self.process.wait(timeout=10)
-        # Its children became ours, and their pids are wanted again.
-        leftovers.reap_orphans()
+
+        def ended():  # their pids are wanted again
+            leftovers.reap_orphans()
+            return not any(os.path.exists(f"/proc/{pid}") for pid in tree)
+        wait_for(ended, 10, f"end of the tree of {self.name}")
         if status != -signal.SIGKILL:
             raise Failure(f"{self.name} ended with {status}, not by the dump")
 
