@@ -44,6 +44,11 @@ int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_ki
 	return 0;
 }
 
+void engine_unwatch(struct lazyd *lazyd, int fd)
+{
+	epoll_ctl(lazyd->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static void got_signal(struct lazyd *lazyd)
 {
 	struct signalfd_siginfo info;

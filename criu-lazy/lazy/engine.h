@@ -107,9 +107,7 @@ struct space {
 	bool has_near; /* some stream has pages to copy */
 	struct parked_fault *parked;
 	size_t nr_parked, parked_room;
-	struct addr_range *collapse; /* huge pages to form when all is done */
-	size_t nr_absent;	     /* of the parked ones */
-	size_t nr_collapse;
+	size_t nr_absent; /* of the parked ones */
 	struct recent_change *recent;
 	size_t nr_recent;
 	bool is_young;	/* forked since the parent was last seen calm */
@@ -128,6 +126,7 @@ struct source_ref {
 	struct lazy_source *source;
 };
 
+struct collapse;
 struct conn;
 struct remote;
 
@@ -150,6 +149,7 @@ struct lazyd {
 	LIST_HEAD(, conn) conns;
 	SLIST_HEAD(, segment) segments;
 	SLIST_HEAD(, source_ref) sources; /* closed at the end */
+	SLIST_HEAD(, collapse) collapses; /* when all is done (collapse.h) */
 	struct remote *remote;		  /* NULL: all pages are local */
 	struct workset workset;		  /* to bring first */
 	struct workset workset_first;	  /* before the tasks run (prefetch.h) */
@@ -181,6 +181,8 @@ uint64_t lazy_now(void); /* CLOCK_MONOTONIC, ns */
 int engine_run(struct lazyd *lazyd);
 int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_kind kind,
 		 void *object);
+/* A descriptor that stays open when its object goes. */
+void engine_unwatch(struct lazyd *lazyd, int fd);
 
 /* hello.c: connections of restored tasks. Errors are answered and logged; nobody else is harmed. */
 void conn_accept(struct lazyd *lazyd);

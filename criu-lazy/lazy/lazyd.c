@@ -27,6 +27,7 @@
 
 #include "image/image.h"
 #include "lazy/adopt.h"
+#include "lazy/collapse.h"
 #include "lazy/control.h"
 #include "lazy/engine.h"
 #include "lazy/guard.h"
@@ -341,6 +342,7 @@ static void serve(struct lazyd *lazyd)
 	stats_finish(lazyd);
 	release(lazyd);
 	atomic_store(&lazyd->journal->finished, ret ? 2 : 1);
+	collapse_all(lazyd);
 	_exit(ret ? 1 : 0);
 }
 
@@ -353,6 +355,7 @@ int lazyd_run(const struct options *opts)
 	LIST_INIT(&lazyd.conns);
 	SLIST_INIT(&lazyd.segments);
 	SLIST_INIT(&lazyd.sources);
+	SLIST_INIT(&lazyd.collapses);
 	ret = open_dirs(&lazyd);
 	if (!ret)
 		ret = probe(&lazyd);

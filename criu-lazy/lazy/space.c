@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "lazy/advice.h"
+#include "lazy/collapse.h"
 #include "lazy/durable.h"
 #include "lazy/engine.h"
 #include "lazy/identify.h"
@@ -112,17 +113,6 @@ void space_find_pid(struct lazyd *lazyd, struct space *space, pid_t tid_hint)
 		return;
 	space_identify(lazyd, space, pid);
 	log_debug("task %d: forked, pid %d", space->image_pid, pid);
-}
-
-static int range_add(struct addr_range **ranges, size_t *count, uint64_t start, uint64_t end)
-{
-	void *grown = reallocarray(*ranges, *count + 1, sizeof(**ranges));
-
-	if (!grown)
-		return -ENOMEM;
-	*ranges = grown;
-	(*ranges)[(*count)++] = (struct addr_range){ .start = start, .end = end };
-	return 0;
 }
 
 static void apply_fork(struct lazyd *lazyd, struct space *parent, int uffd)
@@ -349,20 +339,11 @@ void space_read(struct lazyd *lazyd, struct space *space)
 		fill_fault(lazyd, space, faults[i].addr, now);
 }
 
-static void remember_collapse(struct space *space, const struct owed_area *area)
-{
-	if (!(area->flags & LAZY_RANGE_HUGEPAGE) || area->end - area->start < 2 << 20)
-		return;
-	/* Without memory khugepaged will get there. */
-	range_add(&space->collapse, &space->nr_collapse, area->start, area->end);
-}
-
 void space_finish_area(struct space *space, struct owed_area *area)
 {
 	/* A mapping of a segment can grow into a part that is owed. */
 	if (!area->bits || area->kind == LAZY_RANGE_SHMEM)
 		return;
-	remember_collapse(space, area);
 	owed_bits_put(area->bits);
 	area->bits = NULL;
 	space->owed.is_dirty = true;
@@ -417,19 +398,6 @@ static void orphan_children(struct lazyd *lazyd, const struct space *parent)
 	}
 }
 
-static void collapse_areas(struct space *space)
-{
-	for (size_t i = 0; i < space->nr_collapse && space->pidfd >= 0; i++) {
-		struct iovec part = {
-			.iov_base = (void *)(uintptr_t)space->collapse[i].start,
-			.iov_len = space->collapse[i].end - space->collapse[i].start,
-		};
-
-		/* Best effort, Linux 6.1; the areas may have changed meanwhile. */
-		syscall(SYS_process_madvise, space->pidfd, &part, 1, 25 /* MADV_COLLAPSE */, 0);
-	}
-}
-
 /*
  * Closing is what unregisters, all at once: were it done area by area, a thread that moves or grows
  * one meanwhile, of which we hear late or never, would find it in two, and mremap(2) fails across
@@ -451,7 +419,7 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	lazyd->stats.dropped += space->owed.dropped + owed_count(&space->owed);
 	disarm(space);
 	if (!space->is_gone)
-		collapse_areas(space);
+		collapse_note(lazyd, space);
 	durable_leave(lazyd, space);
 	if (space->pidfd >= 0)
 		close(space->pidfd);
@@ -460,7 +428,6 @@ void space_end(struct lazyd *lazyd, struct space *space)
 	stats_space_ended(lazyd, space);
 	owed_fini(&space->owed);
 	free(space->parked);
-	free(space->collapse);
 	free(space->recent);
 	TAILQ_REMOVE(&lazyd->spaces, space, link);
 	log_debug("task %d (pid %d): %s", space->image_pid, space->host_pid,
