@@ -55,6 +55,13 @@ def test_forks_while_another_thread_moves_memory():
         torture("-s", seed, "-p", "full", "-t", 1 + seed % 3, "-n", 3000, "-M")
 
 
+def test_forks_where_moved_memory_was_unmapped_and_its_place_kept():
+    for seed in range(4):
+        torture("-s", seed, "-p", "full", "-t", 4, "-n", 10, "-D")
+    for _ in range(4):
+        torture("-s", 5116, "-t", 5, "-n", 1500)
+
+
 @pytest.mark.parametrize("victim", ["daemon", "supervisor"])
 def test_killed_at_random_moments(victim):
     chance = random.Random(7)

@@ -61,7 +61,7 @@ struct recent_change {
 	uint64_t from, to, len;
 	bool is_unmap;
 	bool was_target; /* something of ours was mapped at `to` before */
-	bool has_left;	 /* the source was unmapped afterwards: no MREMAP_DONTUNMAP */
+	bool has_left;	 /* all of the source was unmapped: as without MREMAP_DONTUNMAP */
 	bool is_owing;	 /* something was owed at either place */
 	uint32_t kind;	 /* of what was there */
 	uint64_t page_size;
@@ -220,7 +220,7 @@ void space_kill(struct lazyd *lazyd, struct space *space, const char *reason, ui
  * race.c: changes against forks. Each is called before the owed set is changed, race_fork after the
  * child has its own; race_calm when a copy has succeeded. 0 or -ENOMEM.
  */
-int race_unmap(struct space *space, uint64_t start, uint64_t end);
+int race_unmap(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end);
 int race_remap(struct lazyd *lazyd, struct space *space, uint64_t from, uint64_t to, uint64_t len);
 int race_fork(struct lazyd *lazyd, struct space *parent, struct space *child);
 void race_calm(struct lazyd *lazyd, struct space *space);

@@ -161,9 +161,9 @@ static int apply_remap(struct lazyd *lazyd, struct space *space, uint64_t from, 
 	return ret;
 }
 
-static int apply_unmap(struct space *space, uint64_t start, uint64_t end)
+static int apply_unmap(struct lazyd *lazyd, struct space *space, uint64_t start, uint64_t end)
 {
-	int ret = race_unmap(space, start, end);
+	int ret = race_unmap(lazyd, space, start, end);
 
 	return ret ? ret : owed_unmap(&space->owed, start, end);
 }
@@ -235,7 +235,7 @@ static int apply_event(struct lazyd *lazyd, struct space *space, const struct ad
 		return 0;
 	case UFFD_EVENT_UNMAP:
 		stats->events[3]++;
-		return apply_unmap(space, msg->arg.remove.start, msg->arg.remove.end);
+		return apply_unmap(lazyd, space, msg->arg.remove.start, msg->arg.remove.end);
 	default:
 		log_warn("task %d: event 0x%x of userfaultfd is unknown", space->image_pid,
 			 msg->event);
@@ -289,9 +289,12 @@ static size_t read_messages(struct lazyd *lazyd, struct space *space, struct fau
 	size_t count = 0;
 
 	while (count + POLL_BATCH <= FAULTS_MAX) {
-		size_t nr = look_at_callers(lazyd, space, &inbox->calls);
+		size_t nr;
 		ssize_t len;
 
+		if (space->nr_recent && !has_change_pending(space))
+			race_calm(lazyd, space); /* less to be asked of the next child */
+		nr = look_at_callers(lazyd, space, &inbox->calls);
 		if (!nr)
 			break;
 		begin_batch(lazyd, space);

@@ -5,7 +5,7 @@
  * while pages arrive, comparing each byte with a model.
  *
  *   torture [-s seed] [-m MiB] [-p full|sparse|random] [-t threads] [-n steps] [-k kill-after-us]
- * [-K kills] [-L restart|hold|kill] [-r] [-q] [-S] [-M] [-R]
+ * [-K kills] [-L restart|hold|kill] [-r] [-q] [-S] [-M] [-R] [-D]
  *
  * Exit: 0 all right, 2 could not run, 3 a wrong byte, 4 (-R, or after a kill) all bytes were right
  * until the task was ended.
@@ -14,7 +14,8 @@
  *     must not notice, with -L hold but wait; with -L kill it must be dead or right, and 0 says
  * that it was. -r: pages are at a source elsewhere: a page server on this host. -q: threads only
  * read, now and then; what the longest read took is said. -M: one thread moves memory to and fro
- * while another one forks. -R: a thread drops and removes parts of the shared segment.
+ * while another one forks. -R: a thread drops and removes parts of the shared segment. -D: threads
+ * move memory and keep the place, unmap a part of where it is now, and fork.
  *
  * Each thread owns a slice of pages and a spare place as large, between which it moves them; so
  * what a page must hold is known without locks.
@@ -66,7 +67,7 @@ enum { NOT_MAPPED = ~0ull };
 static uint64_t seed = 1, nr_pages, steps = 2000;
 static const char *pattern = "random";
 static int nr_threads = 4;
-static bool is_moving, is_removing, is_remote, is_quiet;
+static bool is_moving, is_removing, is_remote, is_quiet, is_keeping;
 static enum daemon_loss policy = DAEMON_LOSS_RESTART;
 static atomic_bool is_over;
 static char dir[] = "/tmp/lazy-torture-XXXXXX", source_dir[sizeof(dir) + 8];
@@ -449,12 +450,42 @@ static void read_now_and_then(struct slice *slice)
 	fprintf(stderr, "longest read: %lu us\n", longest);
 }
 
+/*
+ * MREMAP_DONTUNMAP leaves zeros. A child that has those, and not the first of the pages moved, is
+ * not to get the image's bytes there: it looks as if it had been forked before the move.
+ */
+static void keep_places(struct slice *slice)
+{
+	enum { PAGES = 4 };
+
+	for (uint64_t page = 0; page + PAGES <= slice->pages; page += PAGES) {
+		int status;
+		pid_t pid;
+
+		move(slice, 0, page, PAGES, page, true);
+		unmap(slice, 1, page, PAGES / 2);
+		pid = fork();
+		for (int i = PAGES - 1; pid == 0 && i >= 0; i--) {
+			verify_page(slice, 0, page + (uint64_t)i, "kept place, child");
+			verify_page(slice, 1, page + (uint64_t)i, "moved, child");
+		}
+		if (pid == 0)
+			_exit(0);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			die("wait");
+		if (WIFEXITED(status) && WEXITSTATUS(status) == WRONG)
+			_exit(WRONG);
+	}
+}
+
 static void *run_slice(void *arg)
 {
 	struct slice *slice = arg;
 
 	if (is_quiet)
 		read_now_and_then(slice);
+	if (is_keeping)
+		keep_places(slice);
 	for (uint64_t i = 0; i < steps && !is_quiet; i++)
 		step(slice);
 	verify_all(slice, "at the end");
@@ -799,7 +830,7 @@ int main(int argc, char **argv)
 	pid_t supervisor, source = 0, task;
 	uint16_t port = 0;
 
-	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:K:L:rqSMR")) != -1) {
+	while ((opt = getopt(argc, argv, "s:m:p:t:n:k:K:L:rqSMRD")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -835,6 +866,9 @@ int main(int argc, char **argv)
 			break;
 		case 'M':
 			is_moving = true;
+			break;
+		case 'D':
+			is_keeping = true;
 			break;
 		case 'R':
 			is_removing = true;
