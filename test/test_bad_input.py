@@ -10,8 +10,8 @@ from harness import leftovers
 from harness.program import Program
 from harness.victim import Victim
 
-# Written for other tools; nothing is restored from it on a host.
-UNUSED = {"timens-0.img"}
+# Written for other tools, or for who brings pages from elsewhere; nothing is restored from it on a host.
+UNUSED = {"timens-0.img", "lazy-source.img"}
 # Without one of these nothing can be restored; others say by their absence that there is nothing of their kind.
 NEEDED = ("inventory", "pstree", "core-", "mm-", "pagemap-", "pages-", "files", "fdinfo-", "ids-", "fs-")
 
