@@ -27,6 +27,25 @@ def test_keeps_remapped_names(victim, program, tmp_path):
     subject.finish()
 
 
+def test_says_that_the_image_was_cut(victim, program, tmp_path):
+    """After it was checked, before its memory is filled; what is not there is never zeros."""
+    subject = victim("mem_large")
+    program.dump(subject.pid)
+    subject.reap_killed()
+    path = max(program.images.glob("pages-*.img"), key=lambda path: path.stat().st_size)
+    whole = path.read_bytes()
+    cut = tmp_path / "cut.sh"
+    cut.write_text('#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != pre-restore ] || '
+                   f'truncate -s {len(whole) // 2 // 4096 * 4096} {path}\n')
+    cut.chmod(0o755)
+    done = program.restore("eager", "--action-script", cut, check=False)
+    assert done.returncode == 1
+    assert "Input/output error" in program.errors(done.log)
+    path.write_bytes(whole)
+    program.restore("eager")
+    subject.finish()
+
+
 def test_leaves_the_sockets_of_others(victim, program, tmp_path):
     """Somebody new listens at the path where the dumped one did."""
     subject = victim("sk_unix_listen")

@@ -4,6 +4,7 @@
  * UFFDIO_COPY(2) may be called by whoever has the descriptor. Pieces are taken from the end of
  * the list; the blob takes them from the start.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -55,6 +57,14 @@ static int copy_from(int uffd, const struct restorer_piece *piece, const uint8_t
 	return 0;
 }
 
+/* A file that ends before what it should hold faults like a bad address of the task. */
+static bool is_cut(const struct restorer_piece *piece)
+{
+	struct stat st;
+
+	return !fstat(piece->source_fd, &st) && (uint64_t)st.st_size < piece->offset + piece->len;
+}
+
 static int fill_piece(int uffd, const struct restorer_piece *piece)
 {
 	void *map = mmap(NULL, piece->len, PROT_READ, MAP_SHARED | MAP_POPULATE, piece->source_fd,
@@ -65,7 +75,7 @@ static int fill_piece(int uffd, const struct restorer_piece *piece)
 		return -errno;
 	ret = copy_from(uffd, piece, map);
 	munmap(map, piece->len);
-	return ret;
+	return ret == -EFAULT && is_cut(piece) ? -EIO : ret;
 }
 
 static void help_task(struct restore *restore, const struct task *task)

@@ -19,6 +19,7 @@ enum {
 	FLAG_CLOEXEC = 02000000,
 	ERROR_IO = -5,
 	ERROR_AGAIN = -11,
+	ERROR_FAULT = -14,
 };
 
 struct filler {
@@ -87,6 +88,17 @@ static uint64_t window_at(struct filler *filler, int32_t fd, uint64_t offset, ui
 	return window + (offset - filler->offset);
 }
 
+/* A file that ends before what it should hold faults like a bad address of ours. */
+static long why(const struct restorer_piece *piece, long err)
+{
+	char last;
+
+	if (err == ERROR_FAULT && blob_call4(__NR_pread64, piece->fd, (uintptr_t)&last, 1,
+					     piece->offset + piece->len - 1) != 1)
+		return ERROR_IO;
+	return err;
+}
+
 static void copy_piece(struct filler *filler, const struct restorer_piece *piece)
 {
 	uint64_t done = 0;
@@ -107,7 +119,7 @@ static void copy_piece(struct filler *filler, const struct restorer_piece *piece
 		if (ret == ERROR_AGAIN && copy.copy > 0)
 			ret = 0; /* a part of it */
 		if (ret)
-			fail(filler, ret);
+			fail(filler, why(piece, ret));
 		done += copy.copy;
 	}
 }
