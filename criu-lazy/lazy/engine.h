@@ -24,7 +24,13 @@
 
 #define LAZY_PAGE 4096ull
 
-enum { SPACE_STREAMS = 8, SPACE_PARKED_MAX = 4096, POLL_BATCH = 64 };
+enum {
+	SPACE_ASKED = 64,
+	SPACE_ASKED_SHIFT = 58,
+	SPACE_STREAMS = 8,
+	SPACE_PARKED_MAX = 4096,
+	POLL_BATCH = 64
+};
 
 struct lazyd;
 
@@ -74,6 +80,12 @@ struct parked_fault {
 	bool is_stray;	/* nothing is known to be there */
 };
 
+/* Is it registered in a child (race.c)? */
+struct asked {
+	uint64_t addr; /* 0: nothing known */
+	bool is_registered;
+};
+
 /* One address space: a task announced by hello, or a child of one. */
 struct space {
 	TAILQ_ENTRY(space) link;
@@ -110,8 +122,10 @@ struct space {
 	size_t nr_absent; /* of the parked ones */
 	struct recent_change *recent;
 	size_t nr_recent;
-	bool is_young;	/* forked since the parent was last seen calm */
-	bool has_young; /* such children */
+	bool is_young;	  /* forked since the parent was last seen calm */
+	bool has_young;	  /* such children */
+	bool is_settling; /* asked remembers */
+	struct asked asked[SPACE_ASKED];
 };
 
 /* A shared segment: one set of bits for all mappings in all spaces. */

@@ -64,14 +64,32 @@ static bool was_unmapped(const struct space *space, uint64_t start, uint64_t end
 	return false;
 }
 
-static int registered(const struct space *child, uint64_t addr)
+static int ask_registered(const struct space *child, uint64_t addr)
 {
 	int ret = uffd_covers(child->uffd, addr, addr + LAZY_PAGE);
 
 	return ret == -ENOENT ? 0 : ret ? ret : 1;
 }
 
-static enum where ask_child(const struct space *child, uint64_t from, uint64_t to)
+/*
+ * While its fork is settled the child cannot change its answer but to -EAGAIN, and moves to and fro
+ * ask for the same few addresses again and again.
+ */
+static int registered(struct space *child, uint64_t addr)
+{
+	struct asked *asked =
+		&child->asked[addr / LAZY_PAGE * 0x9e3779b97f4a7c15ull >> SPACE_ASKED_SHIFT];
+	int ret;
+
+	if (child->is_settling && asked->addr == addr && addr)
+		return asked->is_registered;
+	ret = ask_registered(child, addr);
+	if (child->is_settling && ret >= 0)
+		*asked = (struct asked){ .addr = addr, .is_registered = ret };
+	return ret;
+}
+
+static enum where ask_child(struct space *child, uint64_t from, uint64_t to)
 {
 	int at_from = registered(child, from), at_to = registered(child, to);
 
@@ -333,6 +351,7 @@ int race_fork(struct lazyd *lazyd, struct space *parent, struct space *child)
 	int ret = 0;
 
 	child->is_young = !is_single(parent);
+	child->is_settling = true;
 	for (size_t i = parent->nr_recent; i-- > 0 && !ret;) {
 		const struct recent_change *change = &parent->recent[i];
 
