@@ -12,12 +12,13 @@
 #define LONG_FREE_NS (20 * MS)
 #define DRAIN_NS     (20 * MS)
 #define ALARMS_NS    (100 * MS)
+#define TRUSTED_NS   (500 * MS)
 #define DEEP_US	     2000u /* of queue: then it is emptied faster */
 #define PACKET_US    64u   /* of the link's time */
 #define PACKET_LEAST 4096u
 #define PACKET_NONE  65536u /* no more fit into one of the kernel's anyway */
 
-enum { NR_LONG = 3, WINS = 3, UNUSED = 10, DOUBTS = 5 };
+enum { NR_LONG = 3, WINS = 3, UNUSED = 10, DOUBTS = 5, STUCK = 2 };
 
 static const struct step {
 	uint64_t window;  /* ns that a rate is looked at for */
@@ -113,27 +114,48 @@ static bool too_much(struct pace *pace, const struct pace_sample *sample)
 	return true;
 }
 
-static bool is_drained(struct pace *pace, const struct pace_sample *sample, uint32_t queued)
-{
-	if (queued < LONG_US / 2) {
-		pace->is_draining = false;
-		set_rate(pace, sample, pace->good);
-		return true;
-	}
-	if (sample->now - pace->since < DRAIN_NS)
-		return false;
-	/* The link carries less than it did. */
-	note_peak(pace, sample, delivered(pace, sample));
-	set_good(pace, delivered(pace, sample) / 20 * 19);
-	drain(pace, sample);
-	return true;
-}
-
 static bool be_free(struct pace *pace, const struct pace_sample *sample)
 {
 	pace->level = PACE_FREE;
 	set_rate(pace, sample, RATE_FREE);
 	pace->rate = 0;
+	return true;
+}
+
+/* What leaves a queue is more than what goes in, while it is drained: as much arriving as is sent
+ * tells that round trips are long for another reason. */
+static bool is_stuck(struct pace *pace, uint64_t arrived)
+{
+	if (arrived > pace->rate / 100 * 108 || arrived < pace->rate / 5 * 4)
+		pace->stuck = 0;
+	else
+		pace->stuck++;
+	return pace->stuck >= STUCK;
+}
+
+static bool is_drained(struct pace *pace, const struct pace_sample *sample, uint32_t queued)
+{
+	uint64_t arrived;
+
+	if (queued < LONG_US / 2) {
+		pace->is_draining = false;
+		pace->stuck = 0;
+		set_rate(pace, sample, pace->good);
+		return true;
+	}
+	if (sample->now - pace->since < DRAIN_NS)
+		return false;
+	arrived = delivered(pace, sample);
+	note_peak(pace, sample, arrived);
+	if (is_stuck(pace, arrived)) {
+		pace->stuck = 0;
+		pace->is_draining = false;
+		pace->trusted = sample->now + TRUSTED_NS;
+		return be_free(pace, sample);
+	}
+	/* The link carries less than it did. */
+	set_good(pace, arrived / 20 * 19);
+	drain(pace, sample);
 	return true;
 }
 
@@ -202,7 +224,7 @@ static bool watch_free(struct pace *pace, const struct pace_sample *sample, uint
 		pace->long_from = 0;
 	else if (!pace->long_from)
 		pace->long_from = sample->now;
-	if (sample->now - pace->since < LONG_FREE_NS)
+	if (sample->now - pace->since < LONG_FREE_NS || sample->now < pace->trusted)
 		return false;
 	note_peak(pace, sample, arrived);
 	/* Long all the time, and not by our own speed. */

@@ -13,7 +13,9 @@
  * Also to FREE: the rate is not made use of, ten times in a row, without waiting.
  *
  * In all but FREE, too much: a bit slower than the last good rate until the queue is gone (drain).
- * Pure logic, one thread.
+ * A queue of ours becomes shorter then. If round trips stay as long though all arrives that is
+ * sent, twice, it is not the link but processors that are busy: FREE, and no doubt of it for a
+ * while. Pure logic, one thread.
  */
 #ifndef TRANSPORT_PACE_H
 #define TRANSPORT_PACE_H
@@ -36,6 +38,8 @@ struct pace {
 	uint64_t alarm;		/* ns: the last one at a good rate */
 	uint64_t long_from; /* ns: all round trips have been long since then; 0: the last was not */
 	unsigned int nr_long, wins, unused, windows, doubts;
+	unsigned int stuck; /* times in a row that this did not help */
+	uint64_t trusted;   /* ns: until then FREE is not doubted */
 	bool is_draining, has_waited;
 };
 

@@ -10,7 +10,8 @@ struct link {
 	double most;  /* that the sender can do */
 	double queue; /* bytes */
 	uint64_t now, acked;
-	double worst; /* us waited in the queue, since it was last set to 0 */
+	double worst;  /* us waited in the queue, since it was last set to 0 */
+	uint32_t busy; /* us that answers wait for a processor */
 };
 
 /* The sender sends for `duration` ns, looking every half millisecond. Mean rate of arrival. */
@@ -41,8 +42,8 @@ static double run(struct pace *pace, struct link *link, uint64_t duration)
 			.now = link->now,
 			.acked = link->acked,
 			.min_rtt = 50,
-			.rtt = 50 + (uint32_t)wait,
-			.has_waited = allowed < link->most || wait > 0,
+			.rtt = 50 + (uint32_t)wait + link->busy,
+			.has_waited = allowed < link->most || wait > 0 || link->busy,
 		};
 		pace_sample(pace, &sample);
 	}
@@ -110,6 +111,25 @@ static void test_link_becomes_slower(void)
 	check(link.worst < 8000);
 }
 
+/* Round trips are long because processors are busy, at whatever rate: no reason to be slow. */
+static void test_busy_processors_are_no_queue(uint32_t busy)
+{
+	struct link link = { .rate = 5e9, .most = 2e8, .now = 1000 };
+	struct pace pace;
+
+	pace_init(&pace);
+	run(&pace, &link, 100 * MS);
+	link.busy = busy;
+	run(&pace, &link, 500 * MS);
+	check(run(&pace, &link, 3000 * MS) > 0.7 * link.most);
+	link.rate = 1.2e8; /* and a queue behind them is found all the same */
+	link.busy = 50;
+	run(&pace, &link, 2000 * MS);
+	link.worst = 0;
+	check(run(&pace, &link, 2000 * MS) > 0.85 * link.rate);
+	check(link.worst < 4000);
+}
+
 static void test_silence_is_no_harm(void)
 {
 	struct pace_sample sample = { .now = 1 };
@@ -133,6 +153,8 @@ int main(void)
 	test_fast_link_is_left_alone();
 	test_slow_sender_is_left_alone();
 	test_link_becomes_slower();
+	test_busy_processors_are_no_queue(400);
+	test_busy_processors_are_no_queue(3500);
 	test_silence_is_no_harm();
 	return 0;
 }
