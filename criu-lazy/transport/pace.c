@@ -3,22 +3,22 @@
 
 #define MS	     1000000ull
 #define SECOND	     1000000000ull
-#define RATE_FIRST   80000000ull
 #define RATE_LEAST   1000000ull
 #define PEAK_NS	     SECOND /* that the best arrival is remembered for */
 #define RATE_FREE    500000000ull
-#define LONG_US	     200u  /* over the shortest round trip */
-#define LONG_FREE_US 1000u /* fast links, busy processors */
-#define LONG_FREE_NS (20 * MS)
+#define LONG_US	     200u /* over the shortest round trip */
+#define LONG_FREE_NS (2 * MS)
+#define TEST_NS	     (3 * MS)
+#define FREE_NS	     (20 * MS)
 #define DRAIN_NS     (20 * MS)
 #define ALARMS_NS    (100 * MS)
-#define TRUSTED_NS   (500 * MS)
+#define TRUSTED_NS   (250 * MS)
 #define DEEP_US	     2000u /* of queue: then it is emptied faster */
 #define PACKET_US    64u   /* of the link's time */
 #define PACKET_LEAST 4096u
 #define PACKET_NONE  65536u /* no more fit into one of the kernel's anyway */
 
-enum { NR_LONG = 3, WINS = 3, UNUSED = 10, DOUBTS = 5, STUCK = 2 };
+enum { NR_LONG = 3, WINS = 3, UNUSED = 10, DOUBTS = 5, STUCK = 2, QUEUE_PERCENT = 120 };
 
 static const struct step {
 	uint64_t window;  /* ns that a rate is looked at for */
@@ -35,7 +35,7 @@ static const struct step {
 
 void pace_init(struct pace *pace)
 {
-	*pace = (struct pace){ .rate = RATE_FIRST, .good = RATE_FIRST };
+	*pace = (struct pace){ .level = PACE_FREE };
 }
 
 static void set_rate(struct pace *pace, const struct pace_sample *sample, uint64_t rate)
@@ -116,9 +116,12 @@ static bool too_much(struct pace *pace, const struct pace_sample *sample)
 
 static bool be_free(struct pace *pace, const struct pace_sample *sample)
 {
+	set_rate(pace, sample, 0);
 	pace->level = PACE_FREE;
-	set_rate(pace, sample, RATE_FREE);
 	pace->rate = 0;
+	pace->long_from = 0;
+	pace->is_draining = false;
+	pace->stuck = pace->unused = 0;
 	return true;
 }
 
@@ -148,8 +151,6 @@ static bool is_drained(struct pace *pace, const struct pace_sample *sample, uint
 	arrived = delivered(pace, sample);
 	note_peak(pace, sample, arrived);
 	if (is_stuck(pace, arrived)) {
-		pace->stuck = 0;
-		pace->is_draining = false;
 		pace->trusted = sample->now + TRUSTED_NS;
 		return be_free(pace, sample);
 	}
@@ -216,27 +217,46 @@ static bool try_more(struct pace *pace, const struct pace_sample *sample)
 	return true;
 }
 
+/* Round trips are long, but is there a queue? Half as much, and one will show by what comes out. */
 static bool watch_free(struct pace *pace, const struct pace_sample *sample, uint32_t queued)
 {
 	uint64_t arrived = delivered(pace, sample);
 
-	if (queued < LONG_FREE_US)
+	if (queued <= LONG_US)
 		pace->long_from = 0;
 	else if (!pace->long_from)
 		pace->long_from = sample->now;
-	if (sample->now - pace->since < LONG_FREE_NS || sample->now < pace->trusted)
-		return false;
-	note_peak(pace, sample, arrived);
-	/* Long all the time, and not by our own speed. */
-	if (!pace->long_from || pace->long_from > pace->since || arrived > RATE_FREE) {
+	if (pace->long_from && sample->now - pace->long_from >= LONG_FREE_NS &&
+	    sample->now >= pace->trusted && sample->now - pace->since >= LONG_FREE_NS &&
+	    arrived < RATE_FREE && arrived > RATE_LEAST) {
+		pace->level = PACE_TEST;
+		set_rate(pace, sample, arrived / 2);
+		return true;
+	}
+	if (sample->now - pace->since >= FREE_NS) {
+		note_peak(pace, sample, arrived);
 		pace->since = sample->now;
 		pace->since_acked = sample->acked;
-		return false;
 	}
-	set_good(pace, arrived / 10 * 9);
-	pace->bad = 0;
-	pace->long_from = 0;
-	pace->unused = 0;
+	return false;
+}
+
+static bool end_test(struct pace *pace, const struct pace_sample *sample)
+{
+	uint64_t arrived = delivered(pace, sample);
+
+	if (sample->now - pace->since < TEST_NS)
+		return false;
+	if (arrived < pace->rate / 100 * QUEUE_PERCENT) {
+		pace->trusted = sample->now + TRUSTED_NS;
+		return be_free(pace, sample);
+	}
+	/* The peak is of a time when the link was faster. */
+	pace->peak = 0;
+	pace->wins = pace->doubts = 0;
+	pace->best = 0;
+	set_good(pace, arrived / 20 * 19);
+	pace->bad = arrived;
 	pace->level = PACE_FINE;
 	drain(pace, sample);
 	return true;
@@ -247,11 +267,14 @@ bool pace_sample(struct pace *pace, const struct pace_sample *sample)
 	uint32_t queued = sample->rtt > sample->min_rtt ? sample->rtt - sample->min_rtt : 0;
 
 	if (!pace->since) {
-		set_rate(pace, sample, pace->rate);
+		pace->since = sample->now;
+		pace->since_acked = sample->acked;
 		return true;
 	}
 	if (pace->level == PACE_FREE)
 		return watch_free(pace, sample, queued);
+	if (pace->level == PACE_TEST)
+		return end_test(pace, sample);
 	if (pace->is_draining)
 		return is_drained(pace, sample, queued);
 	/* A queue makes all of them long, a busy processor some. */

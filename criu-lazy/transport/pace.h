@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * How fast bulk may go so that it never waits in a queue on the way, where demand would wait behind
- * it: just under what the link carries, found by trying. Round trips that become longer than the
- * shortest one tell that the link has had enough, and so does a sender that has to wait though less
- * arrives than it may send; then the rate goes back to the last good one.
+ * it. Most links are faster than what fills them: then there is no limit. Where there is a queue,
+ * the rate is just under what the link carries, found by trying. Round trips that become longer
+ * than the shortest one tell that the link has had enough, and so does a sender that has to wait
+ * though less arrives than it may send; then the rate goes back to the last good one.
  *
- *   SEARCH    a quarter more every 2 ms             -> FINE: too much; -> FREE: 250 MB/s is not
- *   FINE      6 %, then 2 % more every 10 or 20 ms  -> HOLD: too much, where it was too much before
+ *   FREE      no limit                              -> TEST: 2 ms of long round trips
+ *   TEST      half of what arrived, for 3 ms        -> FINE: more arrives than is sent: a queue
+ *                                                   -> FREE: processors are busy, for 250 ms
+ *   SEARCH    a quarter more every 3 ms             -> FINE: too much; -> FREE: 500 MB/s is not
+ *   FINE      6 %, then 2 % more every 10 or 40 ms  -> HOLD: too much, where it was too much before
  *   HOLD      2 % more after a second               -> FINE: three times in a row it was well
- *   FREE      no limit: not the link is the limit   -> FINE: 20 ms of long round trips
  *
  * Also to FREE: the rate is not made use of, ten times in a row, without waiting.
  *
- * In all but FREE, too much: a bit slower than the last good rate until the queue is gone (drain).
- * A queue of ours becomes shorter then. If round trips stay as long though all arrives that is
- * sent, twice, it is not the link but processors that are busy: FREE, and no doubt of it for a
- * while. Pure logic, one thread.
+ * Too much: a bit slower than the last good rate until the queue is gone (drain). More arrives than
+ * is sent then. If no more does, twice, and round trips stay long, there is no queue: FREE.
+ *
+ * Pure logic, one thread.
  */
 #ifndef TRANSPORT_PACE_H
 #define TRANSPORT_PACE_H
@@ -23,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pace_level { PACE_SEARCH, PACE_FINE, PACE_FINER, PACE_HOLD, PACE_FREE };
+enum pace_level { PACE_SEARCH, PACE_FINE, PACE_FINER, PACE_HOLD, PACE_FREE, PACE_TEST };
 
 struct pace {
 	uint64_t rate; /* bytes per second now; 0: no limit */
@@ -38,7 +41,7 @@ struct pace {
 	uint64_t alarm;		/* ns: the last one at a good rate */
 	uint64_t long_from; /* ns: all round trips have been long since then; 0: the last was not */
 	unsigned int nr_long, wins, unused, windows, doubts;
-	unsigned int stuck; /* times in a row that this did not help */
+	unsigned int stuck; /* times in a row that draining did not help */
 	uint64_t trusted;   /* ns: until then FREE is not doubted */
 	bool is_draining, has_waited;
 };
