@@ -6,7 +6,8 @@
 #define RATE_LEAST   1000000ull
 #define PEAK_NS	     SECOND /* that the best arrival is remembered for */
 #define RATE_FREE    500000000ull
-#define LONG_US	     200u /* over the shortest round trip */
+#define RATE_TEST    250000000ull /* faster links are not slow, whatever round trips say */
+#define LONG_US	     200u	  /* over the shortest round trip */
 #define LONG_FREE_NS (2 * MS)
 #define TEST_NS	     (3 * MS)
 #define FREE_NS	     (20 * MS)
@@ -217,7 +218,8 @@ static bool try_more(struct pace *pace, const struct pace_sample *sample)
 	return true;
 }
 
-/* Round trips are long, but is there a queue? Half as much, and one will show by what comes out. */
+/* Round trips are long, but is there a queue? With half as much one becomes shorter, and more comes
+ * out than goes in. */
 static bool watch_free(struct pace *pace, const struct pace_sample *sample, uint32_t queued)
 {
 	uint64_t arrived = delivered(pace, sample);
@@ -228,7 +230,7 @@ static bool watch_free(struct pace *pace, const struct pace_sample *sample, uint
 		pace->long_from = sample->now;
 	if (pace->long_from && sample->now - pace->long_from >= LONG_FREE_NS &&
 	    sample->now >= pace->trusted && sample->now - pace->since >= LONG_FREE_NS &&
-	    arrived < RATE_FREE && arrived > RATE_LEAST) {
+	    arrived < RATE_TEST && arrived > RATE_LEAST) {
 		pace->level = PACE_TEST;
 		set_rate(pace, sample, arrived / 2);
 		return true;
@@ -241,13 +243,13 @@ static bool watch_free(struct pace *pace, const struct pace_sample *sample, uint
 	return false;
 }
 
-static bool end_test(struct pace *pace, const struct pace_sample *sample)
+static bool end_test(struct pace *pace, const struct pace_sample *sample, uint32_t queued)
 {
-	uint64_t arrived = delivered(pace, sample);
+	uint64_t arrived = delivered(pace, sample), before = 2 * pace->rate;
 
 	if (sample->now - pace->since < TEST_NS)
 		return false;
-	if (arrived < pace->rate / 100 * QUEUE_PERCENT) {
+	if (queued > LONG_US / 2 && arrived < pace->rate / 100 * QUEUE_PERCENT) {
 		pace->trusted = sample->now + TRUSTED_NS;
 		return be_free(pace, sample);
 	}
@@ -255,6 +257,8 @@ static bool end_test(struct pace *pace, const struct pace_sample *sample)
 	pace->peak = 0;
 	pace->wins = pace->doubts = 0;
 	pace->best = 0;
+	if (arrived < before)
+		arrived = before;
 	set_good(pace, arrived / 20 * 19);
 	pace->bad = arrived;
 	pace->level = PACE_FINE;
@@ -274,7 +278,7 @@ bool pace_sample(struct pace *pace, const struct pace_sample *sample)
 	if (pace->level == PACE_FREE)
 		return watch_free(pace, sample, queued);
 	if (pace->level == PACE_TEST)
-		return end_test(pace, sample);
+		return end_test(pace, sample, queued);
 	if (pace->is_draining)
 		return is_drained(pace, sample, queued);
 	/* A queue makes all of them long, a busy processor some. */

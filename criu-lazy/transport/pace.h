@@ -6,8 +6,10 @@
  * than the shortest one tell that the link has had enough, and so does a sender that has to wait
  * though less arrives than it may send; then the rate goes back to the last good one.
  *
- *   FREE      no limit                              -> TEST: 2 ms of long round trips
- *   TEST      half of what arrived, for 3 ms        -> FINE: more arrives than is sent: a queue
+ *   FREE      no limit                              -> TEST: 2 ms of long round trips, and
+ *                                                      less than 250 MB/s arrives
+ *   TEST      half of what arrived, for 3 ms        -> FINE: more arrives than is sent, or round
+ *                                                      trips are short now: a queue
  *                                                   -> FREE: processors are busy, for 250 ms
  *   SEARCH    a quarter more every 3 ms             -> FINE: too much; -> FREE: 500 MB/s is not
  *   FINE      6 %, then 2 % more every 10 or 40 ms  -> HOLD: too much, where it was too much before
