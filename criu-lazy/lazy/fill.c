@@ -560,7 +560,8 @@ void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *are
 
 	if (space->is_gone)
 		return;
-	/* A copy to where a young child has no memory yet, as far as is known, would be its last. */
+	/* A copy to where a young child has no memory yet, as far as is known, would be its last.
+	 */
 	if (lazy_now() < space->hold || race_is_open(lazyd, space)) {
 		space->is_idle = false; /* it stays where it landed, for the background */
 		return;
