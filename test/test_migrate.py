@@ -14,16 +14,13 @@ import time
 import pytest
 
 from harness import certificates, paths, proc
+from harness.hosts import connect
 from harness.victim import wait_for
 
 SOURCE_IP, TARGET_IP = "10.99.8.1", "10.99.8.2"
 CLONE_NEWNET = 0x40000000
 
 pytestmark = pytest.mark.skipif(not shutil.which("ip"), reason="no ip command")
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, timeout=10)
 
 
 def enter_network(path):
@@ -44,15 +41,7 @@ class Ends:
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY)
 
     def up(self):
-        for name in (self.source, self.target):
-            ip("netns", "add", name)
-        ip("link", "add", "v0", "netns", self.source, "type", "veth", "peer", "name", "v1",
-           "netns", self.target)
-        for name, device, address in ((self.source, "v0", SOURCE_IP),
-                                      (self.target, "v1", TARGET_IP)):
-            ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "link", "set", device, "up")
+        connect(self.source, self.target, SOURCE_IP, TARGET_IP)
         # Victims and commands are the source's.
         enter_network(f"/run/netns/{self.source}")
         self.holder = subprocess.Popen(

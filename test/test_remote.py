@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness import certificates, paths
+from harness.hosts import connect, ip
 from harness.victim import Failure, wait_for
 
 PORT = "7777"
@@ -43,10 +44,6 @@ n=0; while [ ! -e v.result ] && [ $n -lt {patience} ]; do sleep 0.01; n=$((n+1))
 """
 
 
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, timeout=10)
-
-
 class Hosts:
     def __init__(self, directory):
         self.directory = directory
@@ -56,15 +53,7 @@ class Hosts:
         self.running = []
 
     def up(self):
-        for name in (self.source, self.target):
-            ip("netns", "add", name)
-        ip("link", "add", "v0", "netns", self.source, "type", "veth", "peer", "name", "v1",
-           "netns", self.target)
-        for name, device, address in ((self.source, "v0", SOURCE_IP),
-                                      (self.target, "v1", TARGET_IP)):
-            ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "link", "set", device, "up")
+        connect(self.source, self.target, SOURCE_IP, TARGET_IP)
 
     def down(self):
         for process in self.running:

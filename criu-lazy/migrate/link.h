@@ -47,4 +47,10 @@ void link_forget(struct link *link);
 /* Waits for the command to end, at most timeout_ms; then ends it. */
 void link_close(struct link *link, int timeout_ms);
 
+/*
+ * Either end: blocks the signals of its children and of who wants it to stop, to be read from
+ * *signal_fd (the caller's). *mask: what was blocked before. SIGPIPE is ignored. Logged.
+ */
+int link_watch_signals(sigset_t *mask, int *signal_fd);
+
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "migrate/link.h"
 #include "migrate/receive.h"
 
 #include <errno.h>
@@ -84,25 +85,9 @@ static void say_failed(const struct receive *receive, int ret)
 		    why ? why : strerror(-ret));
 }
 
-/* Children, and who wants us to stop. */
-static int watch_signals(struct receive *receive)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, &receive->mask);
-	receive->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return receive->signal_fd < 0 ? log_errno("signalfd") : 0;
-}
-
 static int run(struct receive *receive)
 {
-	int ret = watch_signals(receive);
+	int ret = link_watch_signals(&receive->mask, &receive->signal_fd);
 
 	if (ret)
 		return ret;

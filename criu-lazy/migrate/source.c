@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The source end: what it waits for, and what it does about each failure. */
+#include "migrate/link.h"
 #include "migrate/source.h"
 
 #include <errno.h>
@@ -437,21 +438,6 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-static int watch_signals(struct source *source)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, &source->mask);
-	source->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return source->signal_fd < 0 ? log_errno("signalfd") : 0;
-}
-
 static void fini(struct source *source)
 {
 	if (source->dir_is_ours && source->dir)
@@ -485,7 +471,7 @@ int migrate_run(const struct options *opts)
 	if (!ret)
 		ret = prepare_dir(&source);
 	if (!ret)
-		ret = watch_signals(&source);
+		ret = link_watch_signals(&source.mask, &source.signal_fd);
 	if (!ret)
 		ret = move(&source);
 	if (!ret)
