@@ -11,10 +11,21 @@ from . import proc
 PLACES = ("/run/criu-lazy*", "/tmp/criu-lazy*", "/dev/shm/criu-lazy*", "/tmp/.criu*")
 
 
+# ip(8) makes it with the first network namespace, and keeps it.
+NETNS_DIRECTORY = "/run/netns"
+
+
+def mounts():
+    """What is mounted where; numbers and peer groups of a mount may change."""
+    fields = [line.split() for line in proc.read("/proc/self/mountinfo").splitlines()]
+    return {f"{field[2]} {field[3]} on {field[4]}" for field in fields
+            if field[4] != NETNS_DIRECTORY}
+
+
 def state():
     return {
         "children": set(proc.children()),
-        "mounts": set(proc.read("/proc/self/mountinfo").splitlines()),
+        "mounts": mounts(),
         "descriptors": set(os.listdir("/proc/self/fd")),
         "files": {path for place in PLACES for path in glob.glob(place)},
     }
