@@ -7,16 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lazy/uffd.h"
 #include "restore/restore_task.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -31,30 +30,28 @@ static int reach_task(const struct restore *restore, const struct task *task, in
 	struct iovec remote = { (void *)(uintptr_t)shared->fill.pieces, len };
 	scoped_fd int pidfd = (int)syscall(SYS_pidfd_open, shared->host_pid, 0);
 
-	if (pidfd < 0 ||
-	    process_vm_readv(shared->host_pid, &local, 1, &remote, 1, 0) != (ssize_t)len)
+	ssize_t got;
+
+	if (pidfd < 0)
 		return -errno;
+	got = process_vm_readv(shared->host_pid, &local, 1, &remote, 1, 0);
+	if (got != (ssize_t)len)
+		return got < 0 ? -errno : -EFAULT;
 	*uffd = (int)syscall(SYS_pidfd_getfd, pidfd, shared->fill.uffd, 0);
 	return *uffd < 0 ? -errno : 0;
 }
 
 static int copy_from(int uffd, const struct restorer_piece *piece, const uint8_t *from)
 {
-	uint64_t done = 0;
+	uint64_t at = 0, done;
+	int ret = 0;
 
-	while (done < piece->len) {
-		struct uffdio_copy copy = {
-			.dst = piece->vaddr + done,
-			.src = (uintptr_t)from + done,
-			.len = piece->len - done,
-			.mode = UFFDIO_COPY_MODE_DONTWAKE,
-		};
-
-		if (ioctl(uffd, UFFDIO_COPY, &copy) < 0 && (errno != EAGAIN || copy.copy <= 0))
-			return -errno;
-		done += copy.copy;
+	for (; !ret && at < piece->len; at += done) {
+		ret = uffd_copy(uffd, piece->vaddr + at, from + at, piece->len - at, false, &done);
+		if (ret == -EAGAIN && done)
+			ret = 0; /* a part of it */
 	}
-	return 0;
+	return ret;
 }
 
 /* A file that ends before what it should hold faults like a bad address of the task. */
