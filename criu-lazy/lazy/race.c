@@ -178,28 +178,31 @@ static int doubt_both(struct lazyd *lazyd, struct space *child, const struct rec
 	return ret ? ret : doubt(lazyd, child, part->to, part->to + part->len, part->page_size);
 }
 
-static bool has_come(const struct space *space, size_t first, size_t last, uint64_t start,
-		     uint64_t len)
+/* Is there a move of [start, start + len), or a part of it, among these changes: from there, or to
+ * there? */
+static bool has_moved(const struct space *space, size_t first, size_t last, uint64_t start,
+		      uint64_t len, bool is_from)
 {
 	for (size_t i = first; i < last; i++) {
 		const struct recent_change *move = &space->recent[i];
 
-		if (!move->is_unmap && overlaps(move->to, move->len, start, len))
+		if (!move->is_unmap &&
+		    overlaps(is_from ? move->from : move->to, move->len, start, len))
 			return true;
 	}
 	return false;
 }
 
+static bool has_come(const struct space *space, size_t first, size_t last, uint64_t start,
+		     uint64_t len)
+{
+	return has_moved(space, first, last, start, len, false);
+}
+
 static bool has_left(const struct space *space, size_t first, size_t last, uint64_t start,
 		     uint64_t len)
 {
-	for (size_t i = first; i < last; i++) {
-		const struct recent_change *move = &space->recent[i];
-
-		if (!move->is_unmap && overlaps(move->from, move->len, start, len))
-			return true;
-	}
-	return false;
+	return has_moved(space, first, last, start, len, true);
 }
 
 /* Brings *end down to the next address after base + at where something begins or ends. */
