@@ -28,6 +28,7 @@
 #include "transport/token.h"
 #include "tree/compel_log.h"
 #include "tree/freezer.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* ---- signals ------------------------------------------------------------ */
@@ -68,16 +69,6 @@ static void unwatch_signals(const struct sigaction old[WATCHED])
 static int check_stopped(void)
 {
 	return stop_signal ? log_ret(-EINTR, "dump: stopped by signal %d", (int)stop_signal) : 0;
-}
-
-/* ---- time --------------------------------------------------------------- */
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
 }
 
 /* ---- phases ------------------------------------------------------------- */
@@ -167,7 +158,7 @@ static int phase_freeze(struct dump *dump)
 		.timeout = dump->opts->timeout,
 		.stopped = &stop_signal,
 	};
-	uint64_t start = now_us();
+	uint64_t start = clock_us();
 	int ret = undo_push(&dump->undo, undo_freezer, run);
 
 	if (!ret)
@@ -175,7 +166,7 @@ static int phase_freeze(struct dump *dump)
 	dump->frozen = undo_mark(&dump->undo);
 	if (!ret)
 		ret = tree_collect(&dump->tree, &params);
-	run->frozen_at = now_us();
+	run->frozen_at = clock_us();
 	dump->counters.freezing_us = run->frozen_at - start;
 	return ret;
 }
@@ -301,7 +292,7 @@ static int phase_lazy_pages(struct dump *dump)
 
 static int phase_stats(struct dump *dump)
 {
-	dump->counters.frozen_us = now_us() - run_of(dump)->frozen_at;
+	dump->counters.frozen_us = clock_us() - run_of(dump)->frozen_at;
 	return stats_dump(dump);
 }
 

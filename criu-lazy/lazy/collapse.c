@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lazy/engine.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -115,7 +116,7 @@ static uint64_t collapse_range(const struct collapse *noted, const struct addr_r
 {
 	uint64_t at = (range->start + HUGE - 1) / HUGE * HUGE, done = 0;
 
-	while (lazy_now() < until) {
+	while (clock_ns() < until) {
 		struct iovec part = next_part(noted, &at, range->end);
 
 		if (!part.iov_len)
@@ -128,7 +129,7 @@ static uint64_t collapse_range(const struct collapse *noted, const struct addr_r
 
 static void collapse_process(struct collapse *noted, uint64_t until)
 {
-	uint64_t since = lazy_now(), done = 0;
+	uint64_t since = clock_ns(), done = 0;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", noted->pid);
@@ -138,12 +139,12 @@ static void collapse_process(struct collapse *noted, uint64_t until)
 	for (size_t i = 0; i < noted->nr_ranges; i++)
 		done += collapse_range(noted, &noted->ranges[i], until);
 	log_debug("pid %d: %" PRIu64 " KiB in huge pages again after %" PRIu64 " us", noted->pid,
-		  done >> 10, (lazy_now() - since) / 1000);
+		  done >> 10, (clock_ns() - since) / 1000);
 }
 
 void collapse_all(struct lazyd *lazyd)
 {
-	uint64_t until = lazy_now() + BUDGET_NS;
+	uint64_t until = clock_ns() + BUDGET_NS;
 	struct collapse *noted;
 
 	while ((noted = SLIST_FIRST(&lazyd->collapses))) {

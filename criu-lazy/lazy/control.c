@@ -16,6 +16,7 @@
 
 #include "lazy/engine.h"
 #include "lazy/remote.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -78,7 +79,7 @@ static int obey(struct lazyd *lazyd, const char *words)
 
 	if (!strcmp(words, "restored")) {
 		lazyd->is_restored = true;
-		lazyd->background_after = lazy_now() + FIRST_STEPS_NS;
+		lazyd->background_after = clock_ns() + FIRST_STEPS_NS;
 		return 0;
 	}
 	if (sscanf(words, "recover %u %n", &port, &at) == 1 && at && words[at] && port > 0 &&

@@ -10,6 +10,7 @@
 #include "lazy/deliver.h"
 #include "lazy/remote.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define BACKOFF_MIN_NS 20000ull
@@ -23,7 +24,7 @@ void deliver_backoff(struct space *space)
 	space->backoff = space->backoff ? space->backoff * 2 : BACKOFF_MIN_NS;
 	if (space->backoff > BACKOFF_MAX_NS)
 		space->backoff = BACKOFF_MAX_NS;
-	space->hold = lazy_now() + space->backoff;
+	space->hold = clock_ns() + space->backoff;
 }
 
 /* Waiters at other mappings of a shared page are not woken by the copy (UFFD.md 5). */
@@ -111,8 +112,8 @@ static int copy_or_insist(struct space *space, uint64_t at, const char *src, uin
 
 	if (ret != -EAGAIN || *done || !deliver_is_pressed(space))
 		return ret;
-	until = lazy_now() + INSIST_NS;
-	while (ret == -EAGAIN && !*done && lazy_now() < until)
+	until = clock_ns() + INSIST_NS;
+	while (ret == -EAGAIN && !*done && clock_ns() < until)
 		ret = copy_once(space, at, src, len, done);
 	return ret;
 }
@@ -220,7 +221,7 @@ static int lose_pages(struct lazyd *lazyd, struct space *space, struct owed_area
 		return -EIO;
 	if (cause == CAUSE_DEMAND || !lazyd->has_poison) {
 		space_kill(lazyd, space, "the source of its memory is gone", start);
-		space->hold = lazy_now() + BACKOFF_MAX_NS;
+		space->hold = clock_ns() + BACKOFF_MAX_NS;
 		return -EINPROGRESS;
 	}
 	for (uint64_t at = start; at < end; at += area->page_size) {
@@ -357,7 +358,7 @@ bool deliver_went_well(struct lazyd *lazyd, struct space *space, int ret, uint64
 	default:
 		log_ret(ret, "task %d: copy to 0x%" PRIx64, space->image_pid, addr);
 		space_kill(lazyd, space, "a page cannot be delivered", addr);
-		space->hold = lazy_now() + BACKOFF_MAX_NS;
+		space->hold = clock_ns() + BACKOFF_MAX_NS;
 		return false;
 	}
 }

@@ -19,19 +19,12 @@
 #include "lazy/remote.h"
 #include "lazy/supervisor.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define NS_PER_SEC	1000000000ull
 #define REPORT_EVERY_NS 200000000ull
 #define MISSING_NS	(2 * NS_PER_SEC)
-
-uint64_t lazy_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_kind kind,
 		 void *object)
@@ -132,7 +125,7 @@ static bool is_settled(const struct lazyd *lazyd, struct space *space)
 static uint64_t tend_spaces(struct lazyd *lazyd)
 {
 	struct space *space, *next;
-	uint64_t now = lazy_now(), wait = REPORT_EVERY_NS;
+	uint64_t now = clock_ns(), wait = REPORT_EVERY_NS;
 
 	if (lazyd->background_after > now && lazyd->background_after - now < wait)
 		wait = lazyd->background_after - now;
@@ -142,7 +135,7 @@ static uint64_t tend_spaces(struct lazyd *lazyd)
 		if (is_settled(lazyd, space)) {
 			lazyd->any_complete |= !space->is_gone;
 			space_end(lazyd, space);
-			lazyd->stats.complete = lazy_now();
+			lazyd->stats.complete = clock_ns();
 		} else if (space->hold > now && space->hold - now < wait) {
 			wait = space->hold - now;
 		}
@@ -186,9 +179,9 @@ static bool is_abandoned(struct lazyd *lazyd)
 	if (!lazyd->nr_hellos && !lazyd->nr_lost)
 		return false;
 	if (!lazyd->quiet_since)
-		lazyd->quiet_since = lazy_now();
+		lazyd->quiet_since = clock_ns();
 	if ((!lazyd->nr_tasks || lazyd->nr_hellos + lazyd->nr_lost < lazyd->nr_tasks) &&
-	    lazy_now() - lazyd->quiet_since < MISSING_NS)
+	    clock_ns() - lazyd->quiet_since < MISSING_NS)
 		return false;
 	log_err("%u of %u tasks came: the restore has failed", lazyd->nr_hellos, lazyd->nr_tasks);
 	lazyd->error = lazyd->error ? lazyd->error : -ESRCH;
@@ -205,7 +198,7 @@ static bool must_hear_of_restore(const struct lazyd *lazyd)
 		return lazyd->remote && !lazyd->is_restored && !lazyd->is_leaving &&
 		       !remote_is_gone(lazyd);
 	return lazyd->remote && lazyd->stats.complete && !lazyd->any_complete &&
-	       !lazyd->is_restored && lazy_now() - lazyd->stats.complete < MISSING_NS;
+	       !lazyd->is_restored && clock_ns() - lazyd->stats.complete < MISSING_NS;
 }
 
 /* No space is left. */
@@ -237,7 +230,7 @@ int engine_run(struct lazyd *lazyd)
 		remote_tend(lazyd);
 		conn_refill(lazyd);
 		durable_mirror(lazyd);
-		if (lazyd->stats.start && lazy_now() - lazyd->last_report > REPORT_EVERY_NS)
+		if (lazyd->stats.start && clock_ns() - lazyd->last_report > REPORT_EVERY_NS)
 			stats_report(lazyd, false);
 	}
 	return lazyd->error;

@@ -189,8 +189,6 @@ struct lazyd {
 	struct lazy_stats stats;
 };
 
-uint64_t lazy_now(void); /* CLOCK_MONOTONIC, ns */
-
 /* engine.c */
 int engine_run(struct lazyd *lazyd);
 int engine_watch(struct lazyd *lazyd, int fd, struct watch *watch, enum watch_kind kind,

@@ -15,6 +15,7 @@
 #include "lazy/guard.h"
 #include "lazy/remote.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define NEAR_MIN       (16ull << 10)
@@ -228,7 +229,7 @@ static void serve_stray(struct lazyd *lazyd, struct space *space, struct parked_
 		return;
 	}
 	fault->is_stray = true;
-	if (lazy_now() - fault->since > UNEXPLAINED_NS)
+	if (clock_ns() - fault->since > UNEXPLAINED_NS)
 		space_kill(lazyd, space, "it touched an area nobody can explain", fault->addr);
 	deliver_backoff(space);
 	park(lazyd, space, fault);
@@ -279,7 +280,7 @@ void fill_parked(struct lazyd *lazyd, struct space *space)
 	size_t count = space->nr_parked;
 	struct parked_fault *faults = space->parked;
 
-	if (!count || lazy_now() < space->hold)
+	if (!count || clock_ns() < space->hold)
 		return;
 	if (space->nr_absent == count && !space->is_due)
 		return;
@@ -378,7 +379,7 @@ bool fill_near(struct lazyd *lazyd, struct space *space)
 			newest = stream;
 	}
 	space->has_near = newest != NULL;
-	if (!newest || lazy_now() < space->hold)
+	if (!newest || clock_ns() < space->hold)
 		return false;
 	area = owed_find(&space->owed, newest->start);
 	if (!area || !fill_piece(lazyd, space, area, &newest->start, newest->end, NEAR_PIECE,
@@ -487,13 +488,13 @@ static bool can_have_copiers(const struct owed_area *area)
 
 bool fill_is_quiet(const struct lazyd *lazyd)
 {
-	return lazy_now() - lazyd->last_fault > QUIET_AFTER_NS;
+	return clock_ns() - lazyd->last_fault > QUIET_AFTER_NS;
 }
 
 bool fill_background(struct lazyd *lazyd, struct space *space)
 {
 	struct owed_area *area = owed_next(&space->owed, space->cursor);
-	uint64_t now = lazy_now();
+	uint64_t now = clock_ns();
 	struct owed_run run;
 	bool is_quiet = fill_is_quiet(lazyd);
 
@@ -562,7 +563,7 @@ void fill_landed(struct lazyd *lazyd, struct space *space, struct owed_area *are
 		return;
 	/* A copy to where a young child has no memory yet, as far as is known, would be its last.
 	 */
-	if (lazy_now() < space->hold || race_is_open(lazyd, space)) {
+	if (clock_ns() < space->hold || race_is_open(lazyd, space)) {
 		space->is_idle = false; /* it stays where it landed, for the background */
 		return;
 	}
@@ -597,7 +598,7 @@ bool fill_may_run_ahead(const struct lazyd *lazyd)
 		return false;
 	if (lazyd->opts->record_working_set && !lazyd->stats.start)
 		return false; /* no task is here yet */
-	return !lazyd->opts->record_working_set || lazy_now() - last > RECORD_QUIET_NS;
+	return !lazyd->opts->record_working_set || clock_ns() - last > RECORD_QUIET_NS;
 }
 
 bool fill_workset(struct lazyd *lazyd)

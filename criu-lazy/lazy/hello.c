@@ -26,6 +26,7 @@
 #include "lazy/prefetch.h"
 #include "lazy/remote.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -315,7 +316,7 @@ static int fill_all_eager(struct lazyd *lazyd, struct space *space, const struct
 	for (uint32_t i = 0; i < conn->hello.nr_eager; i++) {
 		int ret = fill_eager(lazyd, space, eager[i].start, eager[i].end);
 
-		if (ret == -EAGAIN && lazy_now() < conn->deadline) {
+		if (ret == -EAGAIN && clock_ns() < conn->deadline) {
 			space_read(lazyd, space);
 			i--;
 		} else if (ret == -EINPROGRESS) {
@@ -371,7 +372,7 @@ static bool must_wait_for_workset(struct lazyd *lazyd, struct conn *conn)
 	conn->is_filled = true;
 	if (!prefetch_is_pending(lazyd, conn->space))
 		return false;
-	if (lazy_now() >= conn->patience) {
+	if (clock_ns() >= conn->patience) {
 		log_info("task %d: goes without part of its working set", conn->hello.pid);
 		return false;
 	}
@@ -385,7 +386,7 @@ static int fill_armed(struct lazyd *lazyd, struct conn *conn)
 	struct space *space = conn->space;
 	int ret;
 
-	conn->deadline = lazy_now() + EAGER_TRY_NS;
+	conn->deadline = clock_ns() + EAGER_TRY_NS;
 	ret = fill_all_eager(lazyd, space, conn);
 	if (!ret && space->is_gone)
 		ret = -ESRCH;
@@ -412,7 +413,7 @@ static int serve(struct lazyd *lazyd, struct conn *conn)
 	int ret;
 
 	if (!lazyd->stats.start)
-		lazyd->stats.start = lazy_now();
+		lazyd->stats.start = clock_ns();
 	if (!conn->hello.nr_ranges)
 		return 0;
 	space = space_new(lazyd, conn->uffd);
@@ -428,7 +429,7 @@ static int serve(struct lazyd *lazyd, struct conn *conn)
 		return ret;
 	}
 	conn->space = space;
-	conn->patience = lazy_now() + WORKSET_PATIENCE_NS;
+	conn->patience = clock_ns() + WORKSET_PATIENCE_NS;
 	lazyd->workset_next = 0; /* what is delivered already is passed over */
 	return fill_armed(lazyd, conn);
 }
@@ -468,7 +469,7 @@ static void settle(struct lazyd *lazyd, struct conn *conn, int status)
 		lazyd->nr_hellos++;
 		/* Its restore goes on, with threads to make: no bulk now, it will say when. */
 		if (!lazyd->is_restored)
-			lazyd->background_after = lazy_now() + RESTORE_PATIENCE_NS;
+			lazyd->background_after = clock_ns() + RESTORE_PATIENCE_NS;
 	} else {
 		lazyd->nr_lost++;
 	}
@@ -522,7 +523,7 @@ void conn_refill(struct lazyd *lazyd)
 {
 	struct conn *conn, *next;
 
-	if (!lazyd->refill_due && (!lazyd->refill_at || lazy_now() < lazyd->refill_at))
+	if (!lazyd->refill_due && (!lazyd->refill_at || clock_ns() < lazyd->refill_at))
 		return;
 	lazyd->refill_due = false;
 	lazyd->refill_at = 0;

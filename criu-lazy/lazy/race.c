@@ -23,6 +23,7 @@
 #include "lazy/durable.h"
 #include "lazy/engine.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define SHORT_MAX_NS 2000000000ull
@@ -486,7 +487,7 @@ bool race_is_open(struct lazyd *lazyd, struct space *space)
 		return false;
 	if (space->parent && registered(space->parent, LAZY_PAGE) == -EAGAIN) {
 		/* The event cannot be read before a descriptor is free: not a wait without end. */
-		if (lazyd->is_short_of_fds && lazy_now() - space->born > SHORT_MAX_NS)
+		if (lazyd->is_short_of_fds && clock_ns() - space->born > SHORT_MAX_NS)
 			space_kill(lazyd, space, "no descriptor is left to follow its parent", 0);
 		return true;
 	}

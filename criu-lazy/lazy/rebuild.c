@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lazy/engine.h"
+#include "util/clock.h"
 
 struct blocks {
 	const struct rebuild_calls *calls;
@@ -227,7 +228,7 @@ static void take_counters(struct lazyd *lazyd)
 	lazyd->stats.tasks = NULL; /* was the dead one's memory */
 	lazyd->stats.nr_tasks = 0;
 	if (TAILQ_EMPTY(&lazyd->spaces) && lazyd->stats.start && !lazyd->stats.complete)
-		lazyd->stats.complete = lazy_now();
+		lazyd->stats.complete = clock_ns();
 }
 
 int rebuild(struct lazyd *lazyd, const struct rebuild_calls *calls)

@@ -20,6 +20,7 @@
 #include "lazy/engine.h"
 #include "lazy/rebuild.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define LOWEST_ADDRESS (1ull << 16)
@@ -87,7 +88,7 @@ int recover(struct lazyd *lazyd)
 		wake_all(space);
 	adopt_finish(lazyd);
 	log_warn("this daemon has taken over from one that died: %d address spaces, %" PRIu64 " us",
-		 count, (lazy_now() - lazyd->journal->lost_at) / 1000);
+		 count, (clock_ns() - lazyd->journal->lost_at) / 1000);
 	if (lazyd->opts->record_working_set)
 		log_warn("the working set will lack what was touched before");
 	return 0;

@@ -16,6 +16,7 @@
 #include "transport/tls.h"
 #include "transport/token.h"
 #include "transport/wire.h"
+#include "util/clock.h"
 #include "util/bisect.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -396,9 +397,9 @@ void remote_tend(struct lazyd *lazyd)
 {
 	struct remote *remote = lazyd->remote;
 
-	if (!remote || TAILQ_EMPTY(&lazyd->spaces) || lazy_now() - remote->tended < TEND_EVERY_NS)
+	if (!remote || TAILQ_EMPTY(&lazyd->spaces) || clock_ns() - remote->tended < TEND_EVERY_NS)
 		return;
-	remote->tended = lazy_now();
+	remote->tended = clock_ns();
 	if (!remote->is_pushing || remote->has_to_push ||
 	    count_dropped(lazyd) - remote->dropped >= DROPPED_ENOUGH)
 		remote_push(lazyd);

@@ -25,6 +25,7 @@
 #include "lazy/engine.h"
 #include "lazy/identify.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 enum { FAULTS_MAX = 1024, SHORT_OF_FDS_US = 500 };
@@ -43,7 +44,7 @@ struct space *space_new(struct lazyd *lazyd, int uffd)
 	space->uffd = uffd;
 	space->pidfd = space->pagemap_fd = -1;
 	space->slot = -1;
-	space->born = lazy_now();
+	space->born = clock_ns();
 	owed_init(&space->owed);
 	TAILQ_INSERT_TAIL(&lazyd->spaces, space, link);
 	return space;
@@ -333,7 +334,7 @@ void space_read(struct lazyd *lazyd, struct space *space)
 	count = read_messages(lazyd, space, faults);
 	if (!count)
 		return;
-	now = lazy_now();
+	now = clock_ns();
 	if (space->is_forked && !space->host_pid)
 		space_find_pid(lazyd, space, (pid_t)faults[0].tid);
 	lazyd->last_fault = now;

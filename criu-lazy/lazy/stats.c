@@ -13,6 +13,7 @@
 #include "lazy/engine.h"
 #include "lazy/remote.h"
 #include "stats.pb-c.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -38,14 +39,14 @@ static void add_latency(struct lazy_stats *stats, uint64_t ns)
 
 	stats->latency[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1]++;
 	if (!stats->first_answer)
-		stats->first_answer = lazy_now();
+		stats->first_answer = clock_ns();
 	if (ns > stats->latency_max)
 		stats->latency_max = ns;
 }
 
 void stats_answered(struct lazyd *lazyd, struct space *space, uint64_t since)
 {
-	uint64_t ns = lazy_now() - since;
+	uint64_t ns = clock_ns() - since;
 
 	add_latency(&lazyd->stats, ns);
 	space->blocked.ns += ns;
@@ -139,7 +140,7 @@ static void draw_bar(struct lazyd *lazyd, bool is_last)
 	uint64_t total = stats_total(stats), settled = stats_settled(stats);
 	char bar[BAR_WIDTH + 1];
 	double share = total ? (double)settled / (double)total : 1;
-	double seconds = (double)(lazy_now() - stats->start) / 1e9;
+	double seconds = (double)(clock_ns() - stats->start) / 1e9;
 
 	if (share > 1 || (is_last && !lazyd->error))
 		share = 1;
@@ -157,7 +158,7 @@ void stats_report(struct lazyd *lazyd, bool is_last)
 	const struct lazy_stats *stats = &lazyd->stats;
 	int ret = 0;
 
-	lazyd->last_report = lazy_now();
+	lazyd->last_report = clock_ns();
 	remote_figures(lazyd);
 	if (opts->status_file)
 		ret = write_json(lazyd, lazyd->work_dir, opts->status_file, is_last);

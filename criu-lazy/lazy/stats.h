@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "transport/client.h"
+#include "util/clock.h"
 
 struct lazyd;
 struct space;
@@ -66,7 +67,7 @@ struct lazy_stats {
 void stats_faults(struct lazyd *lazyd, struct space *space, size_t count);
 /* One of them is on a page that is owed. */
 void stats_demand(struct lazyd *lazyd, struct space *space);
-/* A fault read at `since` (lazy_now()) is answered. */
+/* A fault read at `since` (clock_ns()) is answered. */
 void stats_answered(struct lazyd *lazyd, struct space *space, uint64_t since);
 /* The space is about to be freed. */
 void stats_space_ended(struct lazyd *lazyd, const struct space *space);

@@ -4,6 +4,7 @@
 
 #include "lazy/engine.h"
 #include "lazy/stats.h"
+#include "util/clock.h"
 
 enum { NS_PER_US = 1000 };
 
@@ -118,7 +119,7 @@ void stats_put_json(FILE *out, struct lazyd *lazyd, bool is_done)
 {
 	const struct lazy_stats *stats = &lazyd->stats;
 	uint64_t total = stats_total(stats), settled = stats_settled(stats);
-	uint64_t end = stats->complete ? stats->complete : lazy_now();
+	uint64_t end = stats->complete ? stats->complete : clock_ns();
 
 	if (is_done || settled > total)
 		settled = total;

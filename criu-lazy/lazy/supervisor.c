@@ -32,6 +32,7 @@
 #include "lazy/ending.h"
 #include "lazy/engine.h"
 #include "lazy/uffd.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 enum { RESTARTS_MAX = 5, HOLD_LOOK_MS = 200 };
@@ -122,7 +123,7 @@ static int wait_for_daemon(int pidfd, bool is_parent)
 		if (signal)
 			syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 	}
-	self.journal->lost_at = lazy_now();
+	self.journal->lost_at = clock_ns();
 	if (is_parent)
 		waitpid(atomic_load(&self.journal->daemon_pid), &status, 0);
 	return status;
@@ -148,7 +149,7 @@ static bool is_anybody_owed(void)
 
 static bool may_restart(void)
 {
-	uint64_t now = lazy_now();
+	uint64_t now = clock_ns();
 	uint64_t *oldest = &self.restarts[self.nr_restarts % RESTARTS_MAX];
 
 	if (self.nr_restarts >= RESTARTS_MAX && now - *oldest < RESTARTS_NS) {

@@ -23,6 +23,7 @@
 #include "mem/prescan.h"
 #include "mem/registry.h"
 #include "transport/push.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 
@@ -69,14 +70,6 @@ static void mem_dump_fini(struct mem_dump *mem)
 }
 
 #define scoped_mem_dump __attribute__((cleanup(mem_dump_fini)))
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- areas --------------------------------------------------------------- */
 
@@ -317,7 +310,7 @@ static int copy_pages(struct mem_dump *mem, uint32_t pages_id)
 	scoped_image struct image *pages = NULL;
 	scoped_fd int mem_fd = openat(mem->task->dump->proc_fd, "mem", O_RDONLY | O_CLOEXEC);
 	char what[32];
-	uint64_t started = now_us();
+	uint64_t started = clock_us();
 
 	if (mem_fd < 0)
 		return log_errno("task %d: open mem", mem->task->host_pid);
@@ -341,7 +334,7 @@ static int copy_pages(struct mem_dump *mem, uint32_t pages_id)
 	ret = copy.out_fd < 0 ? copy.out_fd : page_copy_run(&copy);
 	if (!ret && pages)
 		ret = image_close(&pages);
-	mem->dump->counters.memwrite_us += now_us() - started;
+	mem->dump->counters.memwrite_us += clock_us() - started;
 	return ret;
 }
 
@@ -548,7 +541,7 @@ static void count_pages(struct mem_dump *mem, uint64_t started)
 {
 	mem->dump->counters.pages_scanned += mem->bytes / PAGE;
 	mem->dump->counters.pages_written += mem->bytes / PAGE;
-	mem->dump->counters.memdump_us += now_us() - started;
+	mem->dump->counters.memdump_us += clock_us() - started;
 	log_info("task %d: %zu areas, %" PRIu64 " pages in %zu runs", mem->task->host_pid,
 		 mem->vmas->count, mem->bytes / PAGE, mem->nr_copies);
 }
@@ -556,7 +549,7 @@ static void count_pages(struct mem_dump *mem, uint64_t started)
 int mem_dump_task(struct dump *dump, struct task *task, const struct mem_task_facts *facts)
 {
 	scoped_mem_dump struct mem_dump mem = { .dump = dump, .task = task };
-	uint64_t started = now_us();
+	uint64_t started = clock_us();
 	int ret = get_vmas(&mem);
 
 	if (ret)

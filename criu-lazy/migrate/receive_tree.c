@@ -16,19 +16,12 @@
 #include <unistd.h>
 
 #include "migrate/receive.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 #include "util/text.h"
 
 enum { LOOK_MS = 100, PIDS_MS = 3000, END_MS = 10000, GO_MS = 60000 };
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static void close_fd(int *fd)
 {
@@ -115,7 +108,7 @@ static void hear_restore(struct receive *receive)
 		receive_say("ready");
 	} else if (step == STEP_RUNNING) {
 		receive->is_running = true;
-		receive->running_at = now_us();
+		receive->running_at = clock_us();
 		receive_say("running");
 	}
 }

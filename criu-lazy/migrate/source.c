@@ -18,6 +18,7 @@
 #include "migrate/forward.h"
 #include "migrate/migrate.h"
 #include "transport/net.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 #include "util/text.h"
@@ -62,15 +63,15 @@ static int hear_line(struct source *source, const char *word, const char *rest)
 		log_info("destination: %s", rest);
 	} else if (!strcmp(word, "ready") && source->state == SOURCE_DUMPED) {
 		source->state = SOURCE_MADE;
-		source->made_at = source_now_us();
+		source->made_at = clock_us();
 	} else if (!strcmp(word, "running") && source->state == SOURCE_COMMITTED) {
 		source->state = SOURCE_RUNNING;
-		source->running_at = source_now_us();
+		source->running_at = clock_us();
 	} else if (!strcmp(word, "progress")) {
 		source->percent = strtod(rest, NULL);
 	} else if (!strcmp(word, "complete") && source->state == SOURCE_RUNNING) {
 		source->state = SOURCE_COMPLETE;
-		source->complete_at = source_now_us();
+		source->complete_at = clock_us();
 		source->percent = 100;
 		source->figures = strdup(rest);
 	} else if (!strcmp(word, "failed") && !source->failed) {
@@ -173,7 +174,7 @@ static bool is_made(const struct source *source)
 static int wait_until(struct source *source, bool (*is_so)(const struct source *), int timeout_ms,
 		      const char *what)
 {
-	uint64_t end = source_now_us() + (uint64_t)timeout_ms * 1000;
+	uint64_t end = clock_us() + (uint64_t)timeout_ms * 1000;
 	int ret = 0;
 
 	while (!ret && !is_so(source)) {
@@ -181,7 +182,7 @@ static int wait_until(struct source *source, bool (*is_so)(const struct source *
 		ret = hear(source, LOOK_MS);
 		if (!ret && !is_so(source))
 			ret = why_not(source);
-		if (!ret && !is_so(source) && source_now_us() > end)
+		if (!ret && !is_so(source) && clock_us() > end)
 			ret = log_ret(-ETIMEDOUT, "no %s within %d s", what, timeout_ms / 1000);
 	}
 	return ret;

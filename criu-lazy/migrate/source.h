@@ -59,8 +59,6 @@ struct source_event {
 };
 enum { EVENT_FREEZE = 'f', EVENT_DUMPED = 'd', EVENT_DETACHED = 'a' };
 
-uint64_t source_now_us(void);
-
 /* source_dump.c: the dump, a child in a process group of its own. Logged. */
 int source_start_dump(struct source *source);
 /* From now on the dump lives when we do not. 0, or it is not there any more. */

@@ -17,19 +17,12 @@
 
 #include "dump/dump.h"
 #include "migrate/source.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
 #include "util/text.h"
 
 enum { END_MS = 15000 };
-
-uint64_t source_now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- in the child ------------------------------------------------------------------ */
 
@@ -37,7 +30,7 @@ static int event_fd; /* all that a handler can reach */
 
 static void tell(char what)
 {
-	const struct source_event event = { .at = source_now_us(), .what = what };
+	const struct source_event event = { .at = clock_us(), .what = what };
 
 	if (write(event_fd, &event, sizeof(event)) != sizeof(event))
 		return; /* nobody is there to hear it */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "migrate/source.h"
+#include "util/clock.h"
 
 static double ms(uint64_t from, uint64_t to)
 {
@@ -43,7 +44,7 @@ void source_show(const struct source *source)
 			"\r\033[Kmigrate %d to %s: %s, downtime %.1f ms, %.0f %% of memory, %.1f s",
 			source->opts->tree_pid, where(source), words[source->state],
 			ms(source->frozen_at, source->running_at), source->percent,
-			ms(source->running_at, source_now_us()) / 1000);
+			ms(source->running_at, clock_us()) / 1000);
 }
 
 void source_show_end(const struct source *source)

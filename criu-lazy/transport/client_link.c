@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "transport/client_impl.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/priority.h"
 #include "util/scope.h"
@@ -52,14 +53,6 @@ static void clear_wake(struct client *client)
 
 	if (read(client->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_debug("eventfd: %s", strerror(errno));
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Any thread; the caller holds no lock. */
@@ -547,7 +540,7 @@ static int live_once(struct client *client, bool *was_up)
 void *link_main(void *arg)
 {
 	struct client *client = arg;
-	uint64_t since = now_ms();
+	uint64_t since = clock_ms();
 	int backoff = BACKOFF_MIN_MS;
 	bool ever_up = false;
 
@@ -559,7 +552,7 @@ void *link_main(void *arg)
 		if (must_stop(client))
 			break;
 		if (was_up) {
-			since = now_ms();
+			since = clock_ms();
 			backoff = BACKOFF_MIN_MS;
 			ever_up = true;
 			if (ret != -ECANCELED)
@@ -567,7 +560,7 @@ void *link_main(void *arg)
 					 client->has_token ? ": connecting again" : "");
 		}
 		if ((was_up && !client->has_token) || (!ever_up && is_final(ret)) ||
-		    (client->timeout_ms && now_ms() - since > client->timeout_ms)) {
+		    (client->timeout_ms && clock_ms() - since > client->timeout_ms)) {
 			be_gone(client, ret ? ret : -EPIPE);
 			break;
 		}

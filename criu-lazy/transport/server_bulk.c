@@ -13,6 +13,7 @@
 #include "transport/pace.h"
 #include "transport/server_impl.h"
 #include "transport/zero.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/priority.h"
 #include "util/scope.h"
@@ -43,14 +44,6 @@ struct bulk {
 	/* What sending and packing cost so far, ns per byte as a running mean. */
 	double send_cost, pack_cost;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
 
 /* ---- sending ------------------------------------------------------------------ */
 
@@ -83,9 +76,9 @@ static size_t try_pack(struct bulk *bulk, const uint8_t *data, size_t len)
 			bulk->pack_skip--;
 		return 0;
 	}
-	start = now_ns();
+	start = clock_ns();
 	packed = lz4_pack(data, len, bulk->packed, len - len / PACK_RATIO);
-	cost = now_ns() - start;
+	cost = clock_ns() - start;
 	mean(&bulk->pack_cost, (double)cost / (double)len);
 	double saved = packed ? bulk->send_cost * (double)(len - packed) : 0;
 
@@ -96,7 +89,7 @@ static size_t try_pack(struct bulk *bulk, const uint8_t *data, size_t len)
 
 static int wait_rate(struct bulk *bulk, uint64_t bytes)
 {
-	uint64_t wait = rate_take(&bulk->server->rate, bytes, now_ns());
+	uint64_t wait = rate_take(&bulk->server->rate, bytes, clock_ns());
 	struct timespec pause = { (time_t)(wait / 1000000000), (long)(wait % 1000000000) };
 
 	if (wait)
@@ -106,7 +99,7 @@ static int wait_rate(struct bulk *bulk, uint64_t bytes)
 
 static void keep_pace(struct bulk *bulk)
 {
-	struct pace_sample sample = { .now = now_ns(),
+	struct pace_sample sample = { .now = clock_ns(),
 				      .has_waited = channel_has_waited(bulk->channel) };
 
 	if (!channel_way(bulk->channel, &sample.acked, &sample.rtt, &sample.min_rtt) ||
@@ -129,10 +122,10 @@ static int send_pages(struct bulk *bulk, struct wire_frame *frame, const uint8_t
 		len = packed;
 	}
 	wait_rate(bulk, len + sizeof(*frame));
-	start = now_ns();
+	start = clock_ns();
 	ret = frame_send(bulk->channel, &bulk->out, frame, data, len, SERVER_STALL_MS);
 	keep_pace(bulk);
-	uint64_t took = now_ns() - start;
+	uint64_t took = clock_ns() - start;
 
 	mean(&bulk->send_cost, (double)took / (double)len);
 	if (took > PIECE_NS && bulk->piece > PIECE_MIN)
