@@ -112,6 +112,17 @@ static int find_word(const struct word *words, size_t count, const char *text, s
 #define FIND_WORD(words, text, len, out) \
 	find_word(words, sizeof(words) / sizeof((words)[0]), text, len, out)
 
+/* Sets an enum by the word for it; without one it stays as it is. */
+#define SET_WORD(words, text, field)                                      \
+	({                                                                \
+		unsigned int value_;                                      \
+		int ret_ = FIND_WORD(words, text, strlen(text), &value_); \
+                                                                          \
+		if (!ret_)                                                \
+			(field) = (__typeof__(field))value_;              \
+		ret_;                                                     \
+	})
+
 /* The values are criu's: RPC clients send the mask as a number. */
 int apply_cpu_cap(struct options *opts, const char *value)
 {
@@ -187,19 +198,13 @@ int apply_file_validation(struct options *opts, const char *value)
 
 int apply_on_daemon_loss(struct options *opts, const char *value)
 {
-	static const char *const names[] = {
-		[DAEMON_LOSS_RESTART] = "restart",
-		[DAEMON_LOSS_HOLD] = "hold",
-		[DAEMON_LOSS_KILL] = "kill",
+	static const struct word policies[] = {
+		{ "restart", DAEMON_LOSS_RESTART },
+		{ "hold", DAEMON_LOSS_HOLD },
+		{ "kill", DAEMON_LOSS_KILL },
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(value, names[i])) {
-			opts->on_daemon_loss = (enum daemon_loss)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	return SET_WORD(policies, value, opts->on_daemon_loss);
 }
 
 int apply_memory_mode(struct options *opts, const char *value)
@@ -209,12 +214,8 @@ int apply_memory_mode(struct options *opts, const char *value)
 		{ "background", MEMORY_MODE_BACKGROUND },
 		{ "demand", MEMORY_MODE_DEMAND },
 	};
-	unsigned int mode;
-	int ret = FIND_WORD(modes, value, strlen(value), &mode);
 
-	if (!ret)
-		opts->memory_mode = mode;
-	return ret;
+	return SET_WORD(modes, value, opts->memory_mode);
 }
 
 int apply_compress(struct options *opts, const char *value)
@@ -224,12 +225,8 @@ int apply_compress(struct options *opts, const char *value)
 		{ "lz4", COMPRESS_LZ4 },
 		{ "none", COMPRESS_NONE },
 	};
-	unsigned int mode;
-	int ret = FIND_WORD(modes, value, strlen(value), &mode);
 
-	if (!ret)
-		opts->compress = mode;
-	return ret;
+	return SET_WORD(modes, value, opts->compress);
 }
 
 int apply_nothing(struct options *opts, const char *value)
