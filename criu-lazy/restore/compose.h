@@ -38,6 +38,7 @@ struct compose {
 	size_t nr_maps;
 	struct pages_file *pages;
 	size_t nr_pages;
+	size_t most_pieces; /* compose_fill.c: there is room for */
 };
 
 /* compose_mem.c: opens what the areas need (before files_install()), then writes their items. */
@@ -57,8 +58,8 @@ void compose_each_run(struct compose *compose, size_t index, bool is_long,
 /* compose_fill.c: long runs of pages of anonymous areas, in one item. */
 bool fill_takes(const VmaEntry *vma, uint64_t len);
 void compose_fill(struct compose *compose);
-/* Room in the region for what compose_fill() writes, without what grows with the areas. */
-size_t fill_bytes(const struct page_source *source);
+/* Room in the region for the pieces that compose_fill() writes; asked before it. */
+size_t fill_bytes(struct compose *compose);
 
 /* compose_vdso.c: ours is set aside before everything is unmapped, and put in place afterwards. */
 int compose_vdso_park(struct compose *compose);

@@ -35,9 +35,13 @@ static size_t most_pieces(const struct page_source *source)
 	return count;
 }
 
-size_t fill_bytes(const struct page_source *source)
+size_t fill_bytes(struct compose *compose)
 {
-	return most_pieces(source) * sizeof(struct restorer_piece);
+	const struct restore_task *rt = compose->task->restore;
+
+	if (rt->pages)
+		compose->most_pieces = most_pieces(rt->pages) + rt->mm->n_vmas;
+	return compose->most_pieces * sizeof(struct restorer_piece);
 }
 
 static void add_pieces(void *context, const struct page_run *run)
@@ -64,7 +68,7 @@ void compose_fill(struct compose *compose)
 {
 	const struct restore_task *rt = compose->task->restore;
 	size_t nr_areas = rt->mm->n_vmas;
-	struct pieces pieces = { .room = rt->pages ? most_pieces(rt->pages) + nr_areas : 0 };
+	struct pieces pieces = { .room = compose->most_pieces };
 	struct restorer_fill_list *list = region_alloc(&compose->region, sizeof(*list));
 	struct restorer_area *areas = region_alloc(&compose->region, nr_areas * sizeof(*areas));
 

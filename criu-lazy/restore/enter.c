@@ -157,8 +157,8 @@ static int make_region(struct compose *compose)
 	int ret;
 
 	if (rt->pages)
-		size += page_source_extent_count(rt->pages) * REGION_PER_EXTENT +
-			fill_bytes(rt->pages);
+		size += page_source_extent_count(rt->pages) * REGION_PER_EXTENT;
+	size += fill_bytes(compose);
 	size = round_page(size + task_restore_bytes(compose->restore, compose->task));
 	park = own_vdso_bytes(compose->restore->vdso);
 	total = code + size + round_page(compose->restore->shared->size) + park +
